@@ -1,0 +1,4 @@
+//! Runs the consensus-spec test vectors.
+#![forbid(unsafe_code)]
+
+fn main() {}
