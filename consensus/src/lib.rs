@@ -7,4 +7,5 @@
 pub mod constants;
 pub mod fork;
 pub mod preset;
+pub mod ssz;
 pub use fork::Fork;
