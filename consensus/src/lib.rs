@@ -6,3 +6,4 @@
 
 pub mod fork;
 pub use fork::Fork;
+pub mod types;
