@@ -4,11 +4,8 @@
 //! `committee_bits` say which committees they are. Gloas lifts the limits.
 
 use super::basic::{BLSSignature, CommitteeIndex, Epoch, Root, Slot, ValidatorIndex};
-use crate::preset::{MAX_COMMITTEES_PER_SLOT, MAX_VALIDATORS_PER_COMMITTEE};
+use crate::preset::{MAX_COMMITTEES_PER_SLOT, MAX_VALIDATORS_PER_COMMITTEE, MAX_VALIDATORS_PER_SLOT};
 use crate::ssz::{BitList, BitVector, List, container};
-
-/// The validators of all committees of a slot, the most that one attestation can have since Electra.
-const MAX_VALIDATORS_PER_SLOT: u64 = MAX_VALIDATORS_PER_COMMITTEE * MAX_COMMITTEES_PER_SLOT;
 
 container! {
     /// An epoch and the root of its first block. Spec: phase0/beacon-chain.md, `Checkpoint`.

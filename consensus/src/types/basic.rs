@@ -6,6 +6,8 @@
 
 use crate::ssz::{ByteVector, Bytes};
 
+pub use crate::ssz::Root;
+
 /// A slot number. Spec: phase0/beacon-chain.md, "Types".
 pub type Slot = u64;
 /// An epoch number. Spec: phase0/beacon-chain.md, "Types".
@@ -20,8 +22,6 @@ pub type Gwei = u64;
 pub type Ether = u64;
 /// A 32-byte string. Spec: ssz/simple-serialize.md, "Aliases".
 pub type Bytes32 = Bytes<32>;
-/// A Merkle root. Spec: phase0/beacon-chain.md, "Types".
-pub type Root = Bytes<32>;
 /// A 256-bit hash. Spec: phase0/beacon-chain.md, "Types".
 pub type Hash32 = Bytes<32>;
 /// A fork version number. Spec: phase0/beacon-chain.md, "Types".

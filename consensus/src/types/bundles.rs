@@ -6,8 +6,7 @@
 use super::basic::{Blob, KZGCommitment, KZGProof};
 use super::block::{BeaconBlock, SignedBeaconBlock};
 use super::payload::{ExecutionPayloadEnvelope, SignedExecutionPayloadEnvelope};
-use super::BYTES_PER_BLOB;
-use crate::preset::{FIELD_ELEMENTS_PER_EXT_BLOB, MAX_BLOB_COMMITMENTS_PER_BLOCK};
+use crate::preset::{BYTES_PER_BLOB, FIELD_ELEMENTS_PER_EXT_BLOB, MAX_BLOB_COMMITMENTS_PER_BLOCK};
 use crate::ssz::{List, container};
 
 /// The limit of cell proofs in one message.

@@ -8,29 +8,11 @@ use super::block::BeaconBlockHeader;
 use super::execution::ExecutionPayloadHeader;
 use super::sync::{SyncAggregate, SyncCommittee};
 use crate::constants::{
-    CURRENT_SYNC_COMMITTEE_GINDEX, CURRENT_SYNC_COMMITTEE_GINDEX_ELECTRA, CURRENT_SYNC_COMMITTEE_GINDEX_GLOAS,
-    EXECUTION_BLOCK_HASH_GINDEX_GLOAS, EXECUTION_PAYLOAD_GINDEX, FINALIZED_ROOT_GINDEX, FINALIZED_ROOT_GINDEX_ELECTRA,
-    FINALIZED_ROOT_GINDEX_GLOAS, NEXT_SYNC_COMMITTEE_GINDEX, NEXT_SYNC_COMMITTEE_GINDEX_ELECTRA,
-    NEXT_SYNC_COMMITTEE_GINDEX_GLOAS,
+    EXECUTION_BRANCH_LENGTH, EXECUTION_BRANCH_LENGTH_GLOAS, FINALITY_BRANCH_LENGTH, FINALITY_BRANCH_LENGTH_ELECTRA,
+    FINALITY_BRANCH_LENGTH_GLOAS, SYNC_COMMITTEE_BRANCH_LENGTH, SYNC_COMMITTEE_BRANCH_LENGTH_ELECTRA,
+    SYNC_COMMITTEE_BRANCH_LENGTH_GLOAS,
 };
 use crate::ssz::{Vector, container};
-
-/// The length of a branch to a generalized index: `floorlog2`.
-const fn depth(gindex: u64) -> u64 {
-    gindex.ilog2() as u64
-}
-
-const FINALITY_DEPTH: u64 = depth(FINALIZED_ROOT_GINDEX);
-const FINALITY_DEPTH_ELECTRA: u64 = depth(FINALIZED_ROOT_GINDEX_ELECTRA);
-const FINALITY_DEPTH_GLOAS: u64 = depth(FINALIZED_ROOT_GINDEX_GLOAS);
-const CURRENT_DEPTH: u64 = depth(CURRENT_SYNC_COMMITTEE_GINDEX);
-const CURRENT_DEPTH_ELECTRA: u64 = depth(CURRENT_SYNC_COMMITTEE_GINDEX_ELECTRA);
-const CURRENT_DEPTH_GLOAS: u64 = depth(CURRENT_SYNC_COMMITTEE_GINDEX_GLOAS);
-const NEXT_DEPTH: u64 = depth(NEXT_SYNC_COMMITTEE_GINDEX);
-const NEXT_DEPTH_ELECTRA: u64 = depth(NEXT_SYNC_COMMITTEE_GINDEX_ELECTRA);
-const NEXT_DEPTH_GLOAS: u64 = depth(NEXT_SYNC_COMMITTEE_GINDEX_GLOAS);
-const EXECUTION_DEPTH: u64 = depth(EXECUTION_PAYLOAD_GINDEX);
-const EXECUTION_DEPTH_GLOAS: u64 = depth(EXECUTION_BLOCK_HASH_GINDEX_GLOAS);
 
 container! {
     /// A header with what is proved of its execution payload. Spec: `LightClientHeader` in
@@ -39,7 +21,7 @@ container! {
         beacon: BeaconBlockHeader,
         execution: ExecutionPayloadHeader => Capella..Gloas,
         execution_block_hash: Hash32 => Gloas..,
-        execution_branch: Vector<Bytes32> [EXECUTION_DEPTH ..Gloas, EXECUTION_DEPTH_GLOAS Gloas..] => Capella..,
+        execution_branch: Vector<Bytes32> [EXECUTION_BRANCH_LENGTH ..Gloas, EXECUTION_BRANCH_LENGTH_GLOAS Gloas..] => Capella..,
     }
 }
 
@@ -50,9 +32,9 @@ container! {
         header: LightClientHeader,
         current_sync_committee: SyncCommittee,
         current_sync_committee_branch: Vector<Bytes32> [
-            CURRENT_DEPTH ..Electra,
-            CURRENT_DEPTH_ELECTRA Electra..Gloas,
-            CURRENT_DEPTH_GLOAS Gloas..
+            SYNC_COMMITTEE_BRANCH_LENGTH ..Electra,
+            SYNC_COMMITTEE_BRANCH_LENGTH_ELECTRA Electra..Gloas,
+            SYNC_COMMITTEE_BRANCH_LENGTH_GLOAS Gloas..
         ],
     }
 }
@@ -64,15 +46,15 @@ container! {
         attested_header: LightClientHeader,
         next_sync_committee: SyncCommittee,
         next_sync_committee_branch: Vector<Bytes32> [
-            NEXT_DEPTH ..Electra,
-            NEXT_DEPTH_ELECTRA Electra..Gloas,
-            NEXT_DEPTH_GLOAS Gloas..
+            SYNC_COMMITTEE_BRANCH_LENGTH ..Electra,
+            SYNC_COMMITTEE_BRANCH_LENGTH_ELECTRA Electra..Gloas,
+            SYNC_COMMITTEE_BRANCH_LENGTH_GLOAS Gloas..
         ],
         finalized_header: LightClientHeader,
         finality_branch: Vector<Bytes32> [
-            FINALITY_DEPTH ..Electra,
-            FINALITY_DEPTH_ELECTRA Electra..Gloas,
-            FINALITY_DEPTH_GLOAS Gloas..
+            FINALITY_BRANCH_LENGTH ..Electra,
+            FINALITY_BRANCH_LENGTH_ELECTRA Electra..Gloas,
+            FINALITY_BRANCH_LENGTH_GLOAS Gloas..
         ],
         sync_aggregate: SyncAggregate,
         signature_slot: Slot,
@@ -86,9 +68,9 @@ container! {
         attested_header: LightClientHeader,
         finalized_header: LightClientHeader,
         finality_branch: Vector<Bytes32> [
-            FINALITY_DEPTH ..Electra,
-            FINALITY_DEPTH_ELECTRA Electra..Gloas,
-            FINALITY_DEPTH_GLOAS Gloas..
+            FINALITY_BRANCH_LENGTH ..Electra,
+            FINALITY_BRANCH_LENGTH_ELECTRA Electra..Gloas,
+            FINALITY_BRANCH_LENGTH_GLOAS Gloas..
         ],
         sync_aggregate: SyncAggregate,
         signature_slot: Slot,

@@ -37,9 +37,3 @@ pub use payload::*;
 pub use sidecar::*;
 pub use state::*;
 pub use sync::*;
-
-use crate::constants::BYTES_PER_FIELD_ELEMENT;
-use crate::preset::FIELD_ELEMENTS_PER_BLOB;
-
-/// The length of a blob in bytes. Spec: deneb/beacon-chain.md, "Types".
-pub const BYTES_PER_BLOB: u64 = BYTES_PER_FIELD_ELEMENT * FIELD_ELEMENTS_PER_BLOB;

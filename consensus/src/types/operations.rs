@@ -3,11 +3,8 @@
 use super::attestation::IndexedAttestation;
 use super::basic::{BLSPubkey, BLSSignature, Bytes32, Epoch, ExecutionAddress, Gwei, Hash32, Root, ValidatorIndex};
 use super::block::SignedBeaconBlockHeader;
-use crate::constants::DEPOSIT_CONTRACT_TREE_DEPTH;
+use crate::constants::DEPOSIT_PROOF_LENGTH;
 use crate::ssz::{Vector, container};
-
-/// The branch of a deposit: the contract's tree and the level of the count mixed in.
-const DEPOSIT_PROOF_LENGTH: u64 = DEPOSIT_CONTRACT_TREE_DEPTH + 1;
 
 container! {
     /// What is known of the deposit contract at an eth1 block. Spec: phase0/beacon-chain.md, `Eth1Data`.

@@ -2,8 +2,7 @@
 
 use super::basic::{BlobIndex, Blob, Bytes32, Cell, ColumnIndex, KZGCommitment, KZGProof, Root, RowIndex, Slot};
 use super::block::SignedBeaconBlockHeader;
-use super::BYTES_PER_BLOB;
-use crate::preset::{
+use crate::preset::{BYTES_PER_BLOB, 
     KZG_COMMITMENT_INCLUSION_PROOF_DEPTH, KZG_COMMITMENTS_INCLUSION_PROOF_DEPTH, MAX_BLOB_COMMITMENTS_PER_BLOCK,
     NUMBER_OF_COLUMNS,
 };

@@ -16,22 +16,12 @@ use super::payload::{Builder, BuilderPendingPayment, BuilderPendingWithdrawal, E
 use super::sync::SyncCommittee;
 use crate::constants::JUSTIFICATION_BITS_LENGTH;
 use crate::preset::{
-    EPOCHS_PER_ETH1_VOTING_PERIOD, EPOCHS_PER_HISTORICAL_VECTOR, EPOCHS_PER_SLASHINGS_VECTOR, HISTORICAL_ROOTS_LIMIT,
-    MAX_ATTESTATIONS, MIN_SEED_LOOKAHEAD, PENDING_CONSOLIDATIONS_LIMIT, PENDING_DEPOSITS_LIMIT,
-    PENDING_PARTIAL_WITHDRAWALS_LIMIT, PTC_SIZE, SLOTS_PER_EPOCH, SLOTS_PER_HISTORICAL_ROOT, VALIDATOR_REGISTRY_LIMIT,
+    BUILDER_PENDING_PAYMENTS_LENGTH, EPOCHS_PER_HISTORICAL_VECTOR, EPOCHS_PER_SLASHINGS_VECTOR, HISTORICAL_ROOTS_LIMIT,
+    MAX_PENDING_ATTESTATIONS, PENDING_CONSOLIDATIONS_LIMIT, PENDING_DEPOSITS_LIMIT, PENDING_PARTIAL_WITHDRAWALS_LIMIT,
+    PROPOSER_LOOKAHEAD_LENGTH, PTC_SIZE, PTC_WINDOW_LENGTH, SLOTS_PER_ETH1_VOTING_PERIOD, SLOTS_PER_HISTORICAL_ROOT,
+    VALIDATOR_REGISTRY_LIMIT,
 };
 use crate::ssz::{BitVector, List, PersistentList, PersistentVector, Vector, container};
-
-/// The slots of an eth1 voting period, one vote each.
-const ETH1_DATA_VOTES_LIMIT: u64 = EPOCHS_PER_ETH1_VOTING_PERIOD * SLOTS_PER_EPOCH;
-/// The attestations of an epoch.
-const PENDING_ATTESTATIONS_LIMIT: u64 = MAX_ATTESTATIONS * SLOTS_PER_EPOCH;
-/// The slots whose proposers are known.
-const PROPOSER_LOOKAHEAD_LENGTH: u64 = (MIN_SEED_LOOKAHEAD + 1) * SLOTS_PER_EPOCH;
-/// The slots of two epochs, one payment each.
-const BUILDER_PENDING_PAYMENTS_LENGTH: u64 = 2 * SLOTS_PER_EPOCH;
-/// The slots whose payload timeliness committees are kept: the previous epoch, this one and the lookahead.
-const PTC_WINDOW_LENGTH: u64 = (2 + MIN_SEED_LOOKAHEAD) * SLOTS_PER_EPOCH;
 
 container! {
     /// A validator's record in the registry. Spec: phase0/beacon-chain.md, `Validator`.
@@ -111,15 +101,15 @@ container! {
         state_roots: PersistentVector<Root> [SLOTS_PER_HISTORICAL_ROOT],
         historical_roots: PersistentList<Root> [HISTORICAL_ROOTS_LIMIT],
         eth1_data: Eth1Data,
-        eth1_data_votes: List<Eth1Data> [ETH1_DATA_VOTES_LIMIT],
+        eth1_data_votes: List<Eth1Data> [SLOTS_PER_ETH1_VOTING_PERIOD],
         eth1_deposit_index: u64,
         validators: PersistentList<Validator> [VALIDATOR_REGISTRY_LIMIT ..Gloas, progressive Gloas..],
         balances: PersistentList<Gwei> [VALIDATOR_REGISTRY_LIMIT ..Gloas, progressive Gloas..],
         randao_mixes: PersistentVector<Bytes32> [EPOCHS_PER_HISTORICAL_VECTOR],
         slashings: PersistentVector<Gwei> [EPOCHS_PER_SLASHINGS_VECTOR],
         // Altair puts the participation flags where the pending attestations were.
-        previous_epoch_attestations: List<PendingAttestation> [PENDING_ATTESTATIONS_LIMIT] => ..Altair,
-        current_epoch_attestations: List<PendingAttestation> [PENDING_ATTESTATIONS_LIMIT] => ..Altair,
+        previous_epoch_attestations: List<PendingAttestation> [MAX_PENDING_ATTESTATIONS] => ..Altair,
+        current_epoch_attestations: List<PendingAttestation> [MAX_PENDING_ATTESTATIONS] => ..Altair,
         previous_epoch_participation: PersistentList<ParticipationFlags> [
             VALIDATOR_REGISTRY_LIMIT ..Gloas,
             progressive Gloas..

@@ -1,12 +1,8 @@
 //! Sync committees: the committee, what it signs, and how its signatures are collected.
 
 use super::basic::{BLSPubkey, BLSSignature, Root, Slot, ValidatorIndex};
-use crate::constants::SYNC_COMMITTEE_SUBNET_COUNT;
-use crate::preset::SYNC_COMMITTEE_SIZE;
+use crate::preset::{SYNC_COMMITTEE_SIZE, SYNC_SUBCOMMITTEE_SIZE};
 use crate::ssz::{BitVector, Vector, container};
-
-/// The members of one subcommittee.
-const SYNC_SUBCOMMITTEE_SIZE: u64 = SYNC_COMMITTEE_SIZE / SYNC_COMMITTEE_SUBNET_COUNT;
 
 container! {
     /// A block's collected signatures on its parent. Spec: altair/beacon-chain.md, `SyncAggregate`.
