@@ -37,3 +37,6 @@ pub use payload::*;
 pub use sidecar::*;
 pub use state::*;
 pub use sync::*;
+
+#[cfg(test)]
+mod tests;
