@@ -9,3 +9,4 @@ pub mod fork;
 pub mod preset;
 pub mod ssz;
 pub use fork::Fork;
+pub mod types;
