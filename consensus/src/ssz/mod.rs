@@ -21,6 +21,7 @@ mod persistent;
 pub mod proof;
 mod tree;
 
+pub use crate::container;
 pub use basic::U256;
 pub use bits::{BitList, BitVector};
 pub use bytes::{ByteList, ByteVector, Bytes};

@@ -1,8 +1,7 @@
 //! The execution layer's part: payloads, their headers, withdrawals and requests.
 
 use super::basic::{
-    BLSPubkey, BLSSignature, Bytes32, ExecutionAddress, Gwei, Hash32, LogsBloom, Root, ValidatorIndex,
-    WithdrawalIndex,
+    BLSPubkey, BLSSignature, Bytes32, ExecutionAddress, Gwei, Hash32, LogsBloom, Root, ValidatorIndex, WithdrawalIndex,
 };
 use super::payload::{BuilderDepositRequest, BuilderExitRequest};
 use crate::preset::{

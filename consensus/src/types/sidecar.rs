@@ -1,10 +1,10 @@
 //! Blob data beside the blocks: blob sidecars (Deneb and Electra), data columns (from Fulu on) and partial columns.
 
-use super::basic::{BlobIndex, Blob, Bytes32, Cell, ColumnIndex, KZGCommitment, KZGProof, Root, RowIndex, Slot};
+use super::basic::{Blob, BlobIndex, Bytes32, Cell, ColumnIndex, KZGCommitment, KZGProof, Root, RowIndex, Slot};
 use super::block::SignedBeaconBlockHeader;
-use crate::preset::{BYTES_PER_BLOB, 
-    KZG_COMMITMENT_INCLUSION_PROOF_DEPTH, KZG_COMMITMENTS_INCLUSION_PROOF_DEPTH, MAX_BLOB_COMMITMENTS_PER_BLOCK,
-    NUMBER_OF_COLUMNS,
+use crate::preset::{
+    BYTES_PER_BLOB, KZG_COMMITMENT_INCLUSION_PROOF_DEPTH, KZG_COMMITMENTS_INCLUSION_PROOF_DEPTH,
+    MAX_BLOB_COMMITMENTS_PER_BLOCK, NUMBER_OF_COLUMNS,
 };
 use crate::ssz::{BitList, List, Vector, container};
 

@@ -36,11 +36,21 @@ fn truncated_and_padded_defaults_are_refused() {
         for fork in Fork::ALL.into_iter().filter(|fork| info.exists_at(*fork)) {
             let mut bytes = (info.default)(fork).ssz_bytes(fork);
             let short = (info.decode)(&bytes[..bytes.len() - 1], fork);
-            assert!(short.is_err(), "{} at {} was read from too few bytes", info.name, fork.name());
+            assert!(
+                short.is_err(),
+                "{} at {} was read from too few bytes",
+                info.name,
+                fork.name()
+            );
             if (info.fixed_len)(fork).is_some() {
                 bytes.push(0);
                 let long = (info.decode)(&bytes, fork);
-                assert!(long.is_err(), "{} at {} was read from too many bytes", info.name, fork.name());
+                assert!(
+                    long.is_err(),
+                    "{} at {} was read from too many bytes",
+                    info.name,
+                    fork.name()
+                );
             }
         }
     }
@@ -51,7 +61,10 @@ fn names_are_found_once_and_in_their_forks() {
     let names: HashSet<_> = TYPES.iter().map(|info| info.name).collect();
     assert_eq!(names.len(), TYPES.len());
     assert!(find("ForkInfo").is_none());
-    assert_eq!((find("Fork").expect("the spec's name").fixed_len)(Fork::Phase0), Some(16));
+    assert_eq!(
+        (find("Fork").expect("the spec's name").fixed_len)(Fork::Phase0),
+        Some(16)
+    );
     let pending = find("PendingAttestation").expect("a phase0 container");
     assert!(pending.exists_at(Fork::Phase0) && !pending.exists_at(Fork::Altair));
     let bid = find("ExecutionPayloadBid").expect("a Gloas container");
@@ -66,13 +79,22 @@ fn largest_messages_have_the_size_that_the_spec_gives() {
     let cells = MAX_BLOB_COMMITMENTS_PER_BLOCK * (BYTES_PER_CELL + 48);
     assert_eq!(empty("DataColumnSidecar") + cells, MAX_DATA_COLUMN_SIDECAR_SIZE);
     let bitmap = MAX_BLOB_COMMITMENTS_PER_BLOCK / 8;
-    assert_eq!(empty("PartialDataColumnSidecar") + bitmap + cells, MAX_PARTIAL_DATA_COLUMN_SIDECAR_SIZE);
+    assert_eq!(
+        empty("PartialDataColumnSidecar") + bitmap + cells,
+        MAX_PARTIAL_DATA_COLUMN_SIDECAR_SIZE
+    );
     let commitments = MAX_BLOB_COMMITMENTS_PER_BLOCK * 48;
-    assert_eq!(empty("SignedExecutionPayloadBid") + commitments, MAX_SIGNED_EXECUTION_PAYLOAD_BID_SIZE);
+    assert_eq!(
+        empty("SignedExecutionPayloadBid") + commitments,
+        MAX_SIGNED_EXECUTION_PAYLOAD_BID_SIZE
+    );
     let indices = 2 * MAX_VALIDATORS_PER_SLOT * 8;
     assert_eq!(empty("AttesterSlashing") + indices, MAX_ATTESTER_SLASHING_SIZE);
     let bits = MAX_VALIDATORS_PER_SLOT / 8;
-    assert_eq!(empty("SignedAggregateAndProof") + bits, MAX_SIGNED_AGGREGATE_AND_PROOF_SIZE);
+    assert_eq!(
+        empty("SignedAggregateAndProof") + bits,
+        MAX_SIGNED_AGGREGATE_AND_PROOF_SIZE
+    );
 }
 
 #[test]
@@ -99,9 +121,14 @@ fn a_blinded_body_has_the_root_of_the_full_one() {
             block_number: payload.block_number,
             transactions_root: payload.transactions.root(
                 fork,
-                &[Bound::Fixed(MAX_TRANSACTIONS_PER_PAYLOAD), Bound::Fixed(MAX_BYTES_PER_TRANSACTION)],
+                &[
+                    Bound::Fixed(MAX_TRANSACTIONS_PER_PAYLOAD),
+                    Bound::Fixed(MAX_BYTES_PER_TRANSACTION),
+                ],
             ),
-            withdrawals_root: payload.withdrawals.root(fork, &[Bound::Fixed(MAX_WITHDRAWALS_PER_PAYLOAD)]),
+            withdrawals_root: payload
+                .withdrawals
+                .root(fork, &[Bound::Fixed(MAX_WITHDRAWALS_PER_PAYLOAD)]),
             ..ExecutionPayloadHeader::new(fork)
         };
         let blinded = BlindedBeaconBlockBody {
@@ -109,6 +136,11 @@ fn a_blinded_body_has_the_root_of_the_full_one() {
             execution_payload_header: header,
             ..BlindedBeaconBlockBody::new(fork)
         };
-        assert_eq!(blinded.hash_tree_root(fork), body.hash_tree_root(fork), "{}", fork.name());
+        assert_eq!(
+            blinded.hash_tree_root(fork),
+            body.hash_tree_root(fork),
+            "{}",
+            fork.name()
+        );
     }
 }
