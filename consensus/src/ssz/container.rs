@@ -3,7 +3,8 @@
 //! See docs/architecture.md §3 for the notation. A field may carry bounds (`[128 ..Electra, 8 Electra..]`), each a
 //! literal or the name of a `u64` constant, `/` separating the bounds of the items from the list's own; and a range of
 //! forks in which it is on the wire (`=> Altair..Gloas`). Outside of its range a field holds its default and is neither
-//! written, read nor hashed.
+//! written, read nor hashed. `progressive Gloas..;` before the struct makes it a progressive container from that fork on,
+//! `batched;` hashes items of lists together, `streamed;` reads it field by field from a reader.
 
 use super::items::{OFFSET_LEN, check_len};
 use super::json::{json_member, json_object};
@@ -388,9 +389,6 @@ pub fn field_from_reader<T: Ssz>(
 /// How many values `write_roots` hashes at once: enough pairs in each layer, little enough to stay in the cache.
 pub const AT_ONCE: usize = 16;
 
-/// Containers of more fields than this gain nothing from being hashed in batches.
-pub const WIDEST_BATCHED: usize = 16;
-
 /// The first fork of a range.
 #[doc(hidden)]
 #[macro_export]
@@ -461,12 +459,83 @@ macro_rules! bounds {
     };
 }
 
+/// `Ssz::write_roots` of containers that are declared `batched;`: those of which lists are long.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! write_roots {
+    ([] $($field:ident: $type:ty,)*) => {};
+    ([;] $($field:ident: $type:ty,)*) => {
+        /// Hashes a batch field by field and layer by layer, so that the kernel gets many pairs at once.
+        fn write_roots(items: &[&Self], fork: Fork, _: &[Bound], out: &mut [p::Hash256], stride: usize) {
+            let layout = LAYOUTS.at(fork);
+            if items.len() < 2 || layout.progressive {
+                for (item, slot) in items.iter().zip(out.iter_mut().step_by(stride)) {
+                    *slot = item.root(fork, &[]).0;
+                }
+                return;
+            }
+            let width = layout.slots.iter().filter(|slot| slot.active).count().next_power_of_two();
+            let mut chunks = vec![[0u8; 32]; p::AT_ONCE.min(items.len()) * width];
+            for (batch, slots) in items.chunks(p::AT_ONCE).zip(out.chunks_mut(p::AT_ONCE * stride)) {
+                chunks.fill([0; 32]);
+                let mut position = 0;
+                $( {
+                    let slot = &layout.slots[N::$field as usize];
+                    if slot.active {
+                        let mut refs = [&batch[0].$field; p::AT_ONCE];
+                        for (place, item) in refs.iter_mut().zip(batch) {
+                            *place = &item.$field;
+                        }
+                        let column = &mut chunks[position..];
+                        <$type as Ssz>::write_roots(&refs[..batch.len()], fork, slot.shape, column, width);
+                        position += 1;
+                    }
+                } )*
+                let _ = position;
+                p::hash_down(&mut chunks[..batch.len() * width], batch.len());
+                for (root, slot) in chunks.iter().zip(slots.iter_mut().step_by(stride)).take(batch.len()) {
+                    *slot = *root;
+                }
+            }
+        }
+    };
+}
+
+/// `Ssz::decode_read` of containers that are declared `streamed;`: those too large to be held as bytes beside.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! decode_read {
+    ([] $name:ident $($field:ident: $type:ty,)*) => {};
+    ([;] $name:ident $($field:ident: $type:ty,)*) => {
+        fn decode_read(
+            reader: &mut dyn std::io::Read,
+            len: usize,
+            fork: Fork,
+            _: &[Bound],
+        ) -> Result<Self, SszError> {
+            let layout = LAYOUTS.at(fork);
+            let head = p::read_exactly(reader, layout.head_len.min(len))?;
+            let mut parts = layout.parts(&head, len)?;
+            Ok($name { $( $field: {
+                let slot = &layout.slots[N::$field as usize];
+                if slot.active {
+                    p::field_from_reader(reader, &head, parts.range(N::$field as usize), slot, fork)?
+                } else {
+                    Default::default()
+                }
+            }, )* })
+        }
+    };
+}
+
 /// Declares a container for all forks; see the module.
 #[macro_export]
 macro_rules! container {
     ($(
         $(#[$meta:meta])*
         $(progressive $since:ident .. ;)?
+        $(batched $batched:tt)?
+        $(streamed $streamed:tt)?
         pub struct $name:ident {
             $(
                 $(#[$field_meta:meta])*
@@ -537,25 +606,6 @@ macro_rules! container {
                     }, )* })
                 }
 
-                fn decode_read(
-                    reader: &mut dyn std::io::Read,
-                    len: usize,
-                    fork: Fork,
-                    _: &[Bound],
-                ) -> Result<Self, SszError> {
-                    let layout = LAYOUTS.at(fork);
-                    let head = p::read_exactly(reader, layout.head_len.min(len))?;
-                    let mut parts = layout.parts(&head, len)?;
-                    Ok($name { $( $field: {
-                        let slot = &layout.slots[N::$field as usize];
-                        if slot.active {
-                            p::field_from_reader(reader, &head, parts.range(N::$field as usize), slot, fork)?
-                        } else {
-                            Default::default()
-                        }
-                    }, )* })
-                }
-
                 fn root(&self, fork: Fork, _: &[Bound]) -> Root {
                     LAYOUTS.at(fork).root(&self.values()).into()
                 }
@@ -572,39 +622,8 @@ macro_rules! container {
                     LAYOUTS.at(fork).node(&self.values(), gindex)
                 }
 
-                /// Hashes a batch field by field and layer by layer, so that the kernel gets many pairs at once.
-                fn write_roots(items: &[&Self], fork: Fork, _: &[Bound], out: &mut [p::Hash256], stride: usize) {
-                    let layout = LAYOUTS.at(fork);
-                    if (N::COUNT as usize) > p::WIDEST_BATCHED || items.len() < 2 || layout.progressive {
-                        for (item, slot) in items.iter().zip(out.iter_mut().step_by(stride)) {
-                            *slot = item.root(fork, &[]).0;
-                        }
-                        return;
-                    }
-                    let width = layout.slots.iter().filter(|slot| slot.active).count().next_power_of_two();
-                    let mut chunks = vec![[0u8; 32]; p::AT_ONCE.min(items.len()) * width];
-                    for (batch, slots) in items.chunks(p::AT_ONCE).zip(out.chunks_mut(p::AT_ONCE * stride)) {
-                        chunks.fill([0; 32]);
-                        let mut position = 0;
-                        $( if (N::COUNT as usize) <= p::WIDEST_BATCHED {
-                            let slot = &layout.slots[N::$field as usize];
-                            if slot.active {
-                                let mut refs = [&batch[0].$field; p::AT_ONCE];
-                                for (place, item) in refs.iter_mut().zip(batch) {
-                                    *place = &item.$field;
-                                }
-                                let column = &mut chunks[position..];
-                                <$type as Ssz>::write_roots(&refs[..batch.len()], fork, slot.shape, column, width);
-                                position += 1;
-                            }
-                        } )*
-                        let _ = position;
-                        p::hash_down(&mut chunks[..batch.len() * width], batch.len());
-                        for (root, slot) in chunks.iter().zip(slots.iter_mut().step_by(stride)).take(batch.len()) {
-                            *slot = *root;
-                        }
-                    }
-                }
+                $crate::write_roots! { [$($batched)?] $($field: $type,)* }
+                $crate::decode_read! { [$($streamed)?] $name $($field: $type,)* }
             }
 
             impl Json for $name {

@@ -43,7 +43,7 @@ pub type Root = Bytes<32>;
 /// What the code that `container!` makes calls; not for use by hand.
 #[doc(hidden)]
 pub mod __private {
-    pub use super::container::{AT_ONCE, Field, FieldMeta, Layouts, WIDEST_BATCHED};
+    pub use super::container::{AT_ONCE, Field, FieldMeta, Layouts};
     pub use super::container::{field_from_bytes, field_from_json, field_from_reader};
     pub use super::items::read_exactly;
     pub use super::json::json_object;
