@@ -33,6 +33,9 @@ const NOT_IN_G1: &str =
     "8123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 const NOT_IN_G2: &str = "8123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\
                          0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+/// A point of order 13, which divides the cofactor of G2 (computed from the curve's equation).
+const ORDER_13_G2: &str = "832762e5199990da7d4ebc6409c2fdae09b25206fa89dded0a23c05406588284278c22ea15e6d03cee69a68b7d4704a4\
+                           043ff79d06a80add8340a1a548d700c5ffeef5b14a3e246834d320e323d9fcc76bae16f9f2763ab556905843518bc0c2";
 
 #[test]
 fn secret_keys_are_checked_and_not_printed() {
@@ -219,11 +222,20 @@ fn a_signature_outside_the_subgroup_is_never_valid() {
     sets[2].signature = outside;
     assert!(!verify_signature_sets(&sets));
     assert_eq!(find_invalid(&sets), [2]);
-    // A valid signature and a point of the cofactor's subgroup added to it: what a batch without the check would let
-    // pass if its random number were a multiple of that point's order.
-    sets[2] = batch(4, 1)[2];
-    sets[2].signature = aggregate([sets[2].signature, outside]).unwrap();
-    assert_eq!(find_invalid(&sets), [2]);
+}
+
+#[test]
+fn a_point_of_small_order_does_not_hide_in_a_batch() {
+    let small = Signature::from_bytes(&bytes(ORDER_13_G2)).unwrap();
+    assert!(!small.is_in_subgroup());
+    assert!(aggregate([small; 13]).unwrap().is_infinity());
+    let mut sets = batch(2, 1);
+    sets[0].signature = aggregate([sets[0].signature, small]).unwrap();
+    // One random number in 13 makes it vanish, so that without the check some of these would pass.
+    for _ in 0..150 {
+        assert!(!verify_signature_sets(&sets));
+    }
+    assert_eq!(find_invalid(&sets), [0]);
 }
 
 /// Valid sets with keys 1, 2, …, over this many messages in turn.
