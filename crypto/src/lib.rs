@@ -8,3 +8,4 @@
 
 pub mod bls;
 pub mod hash;
+pub mod pubkeys;
