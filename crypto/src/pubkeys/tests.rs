@@ -136,6 +136,7 @@ fn a_torn_tail_is_cut_off() {
     let folder = Folder::new();
     write(&folder.file(), 5);
     let whole = fs::read(folder.file()).unwrap();
+    let keys = keys(15);
     for cut in 1..=5 * 96 {
         fs::write(folder.file(), &whole).unwrap();
         let file = fs::OpenOptions::new().write(true).open(folder.file()).unwrap();
@@ -143,9 +144,9 @@ fn a_torn_tail_is_cut_off() {
         drop(file);
         let left = 15 - cut.div_ceil(96) as usize;
         let mut registry = Pubkeys::open(&folder.file()).unwrap();
-        assert_holds(&registry, &keys(15)[..left]);
-        registry.append(&keys(15)[left..]).unwrap();
-        assert_holds(&registry, &keys(15));
+        assert_holds(&registry, &keys[..left]);
+        registry.append(&keys[left..]).unwrap();
+        assert_holds(&registry, &keys);
     }
 }
 
@@ -165,6 +166,7 @@ fn pages_that_never_reached_the_disk_are_cut_off() {
 fn every_flipped_byte_of_a_key_is_seen() {
     let folder = Folder::new();
     write(&folder.file(), 0);
+    let keys = keys(10);
     for byte in 0..10 * 96 {
         flip(&folder.file(), HEADER + byte);
         let registry = Pubkeys::open(&folder.file()).unwrap();
@@ -172,10 +174,10 @@ fn every_flipped_byte_of_a_key_is_seen() {
         let seen = |result| matches!(result, Err(PubkeysError::Corrupt { index, .. }) if index == damaged);
         assert!(seen(registry.get(damaged).map(|_| ())), "byte {byte}");
         assert!(seen(registry.verify()), "byte {byte}");
-        assert_eq!(registry.get((damaged + 1) % 10).unwrap(), keys(10)[(damaged + 1) % 10]);
+        assert_eq!(registry.get((damaged + 1) % 10).unwrap(), keys[(damaged + 1) % 10]);
         flip(&folder.file(), HEADER + byte);
     }
-    assert_holds(&Pubkeys::open(&folder.file()).unwrap(), &keys(10));
+    assert_holds(&Pubkeys::open(&folder.file()).unwrap(), &keys);
 }
 
 #[test]
@@ -219,6 +221,31 @@ fn synced_keys_do_not_vanish_unnoticed() {
         "{error}"
     );
     assert!(error.to_string().contains("delete the file"), "{error}");
+}
+
+#[test]
+fn a_torn_count_leaves_the_one_before() {
+    let folder = Folder::new();
+    write(&folder.file(), 5);
+    let mut registry = Pubkeys::open(&folder.file()).unwrap();
+    registry.sync().unwrap();
+    drop(registry);
+    let file = fs::OpenOptions::new().write(true).open(folder.file()).unwrap();
+    file.write_all_at(&[0xff; 16], 1024).unwrap(); // the second of the two places: 15
+    file.set_len(HEADER + 9 * 96).unwrap();
+    drop(file);
+    let error = Pubkeys::open(&folder.file()).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            PubkeysError::Shortened {
+                found: 9,
+                expected: 10,
+                ..
+            }
+        ),
+        "{error}"
+    );
 }
 
 #[test]
