@@ -10,3 +10,6 @@ pub mod preset;
 pub mod ssz;
 pub use fork::Fork;
 pub mod types;
+
+/// The release of the consensus-specs that this crate implements.
+pub const SPEC_VERSION: &str = "v1.7.0-alpha.13";
