@@ -217,6 +217,28 @@ fn every_dependency_is_documented() {
     none(&complaints);
 }
 
+/// Second TLS providers and OpenSSL; deny.toml says why.
+#[test]
+fn no_banned_package_is_in_the_tree() {
+    let [lock, deny] = ["Cargo.lock", "deny.toml"].map(|name| read(&root().join(name)));
+    let banned: Vec<&str> = deny
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("{ crate = \"")?.split('"').next())
+        .collect();
+    assert!(
+        banned.contains(&"openssl-sys"),
+        "deny.toml no longer bans OpenSSL, or is written in another way"
+    );
+    let found = banned
+        .iter()
+        .filter(|name| lock.contains(&format!("name = \"{name}\"\n")));
+    none(
+        &found
+            .map(|name| format!("{name} is banned in deny.toml and came in: `cargo tree -i {name}`"))
+            .collect::<Vec<_>>(),
+    );
+}
+
 /// The package's name in a manifest.
 fn name_of(manifest: &str) -> String {
     let line = manifest.lines().find(|line| line.starts_with("name = ")).unwrap_or("");
