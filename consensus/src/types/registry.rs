@@ -50,6 +50,11 @@ impl<T: Ssz + Json + Send + Sync> DynSsz for T {
     }
 }
 
+/// A decoded object, or why the bytes are none.
+type Decoded = Result<Box<dyn DynSsz>, SszError>;
+/// An object read from JSON, or why the JSON is none.
+type FromJson = Result<Box<dyn DynSsz>, JsonError>;
+
 /// What can be done with a container whose name is known.
 pub struct TypeInfo {
     /// The spec's name of the container.
@@ -59,11 +64,11 @@ pub struct TypeInfo {
     /// The first fork that no longer has it.
     pub until: Option<Fork>,
     /// Decodes SSZ bytes as of a fork; strict.
-    pub decode: fn(&[u8], Fork) -> Result<Box<dyn DynSsz>, SszError>,
+    pub decode: fn(&[u8], Fork) -> Decoded,
     /// Decodes that many bytes of a reader as of a fork, big lists without a buffer of their size; strict.
-    pub decode_read: fn(&mut dyn io::Read, usize, Fork) -> Result<Box<dyn DynSsz>, SszError>,
+    pub decode_read: fn(&mut dyn io::Read, usize, Fork) -> Decoded,
     /// Reads the Beacon API's JSON as of a fork.
-    pub from_json: fn(&serde_json::Value, Fork) -> Result<Box<dyn DynSsz>, JsonError>,
+    pub from_json: fn(&serde_json::Value, Fork) -> FromJson,
     /// The default value as of a fork: zeros, empty lists, vectors at full length.
     pub default: fn(Fork) -> Box<dyn DynSsz>,
     /// The length of every encoding as of a fork, `None` if it varies.
