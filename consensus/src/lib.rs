@@ -4,5 +4,7 @@
 //! here under that name. The preset (mainnet or minimal) is chosen at compile time by the cargo feature `minimal`.
 #![forbid(unsafe_code)]
 
+pub mod constants;
 pub mod fork;
+pub mod preset;
 pub use fork::Fork;
