@@ -6,5 +6,6 @@
 
 pub mod constants;
 pub mod fork;
+pub mod helpers;
 pub mod preset;
 pub use fork::Fork;
