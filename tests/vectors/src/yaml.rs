@@ -254,6 +254,18 @@ pub(crate) fn hex_bytes(text: &str) -> Option<Vec<u8>> {
     digits.chunks_exact(2).map(|pair| Some(digit(pair[0])? << 4 | digit(pair[1])?)).collect()
 }
 
+/// Bytes as `0x` and lower-case digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    let digit = |value: u8| char::from_digit(u32::from(value), 16).expect("half a byte is one digit");
+    let mut text = String::with_capacity(2 + 2 * bytes.len());
+    text.push_str("0x");
+    for byte in bytes {
+        text.push(digit(byte >> 4));
+        text.push(digit(byte & 15));
+    }
+    text
+}
+
 /// The head of a long text, for messages.
 pub(crate) fn short(text: &str) -> String {
     const SHOWN: usize = 80; // one root with room to spare; blobs would fill the screen
