@@ -79,14 +79,19 @@ basic! {
 /// The length error of integers, out of line to keep the way of valid input short.
 #[cold]
 fn wrong_len(found: usize, expected: usize) -> SszError {
-    check_len(found, expected).err().unwrap_or_else(|| SszError::new(SszError::LENGTH, ""))
+    check_len(found, expected)
+        .err()
+        .unwrap_or_else(|| SszError::new(SszError::LENGTH, ""))
 }
 
 fn decode_bool(array: [u8; 1]) -> Result<bool, SszError> {
     match array[0] {
         0 => Ok(false),
         1 => Ok(true),
-        other => Err(SszError::new(SszError::BOOLEAN, format!("0x{other:02x} is neither 0 nor 1"))),
+        other => Err(SszError::new(
+            SszError::BOOLEAN,
+            format!("0x{other:02x} is neither 0 nor 1"),
+        )),
     }
 }
 
@@ -119,6 +124,8 @@ impl Json for bool {
     }
 
     fn from_json(value: &serde_json::Value, _: Fork, _: &[Bound]) -> Result<Self, JsonError> {
-        value.as_bool().ok_or_else(|| JsonError::expected("true or false", value))
+        value
+            .as_bool()
+            .ok_or_else(|| JsonError::expected("true or false", value))
     }
 }

@@ -65,7 +65,10 @@ impl<const N: usize> FromStr for Bytes<N> {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let bytes = parse_hex(text).map_err(JsonError::new)?;
         let len = bytes.len();
-        bytes.try_into().map(Bytes).map_err(|_| JsonError::new(format!("expected {N} bytes in hex, found {len}")))
+        bytes
+            .try_into()
+            .map(Bytes)
+            .map_err(|_| JsonError::new(format!("expected {N} bytes in hex, found {len}")))
     }
 }
 
@@ -107,7 +110,11 @@ impl<const N: usize> Ssz for Bytes<N> {
     }
 
     fn node(&self, _: Fork, _: &[Bound], gindex: u64) -> Option<Hash256> {
-        proof::chunks_node(&merkle::pack_bytes(&self.0), merkle::depth_of(N.div_ceil(32) as u64), gindex)
+        proof::chunks_node(
+            &merkle::pack_bytes(&self.0),
+            merkle::depth_of(N.div_ceil(32) as u64),
+            gindex,
+        )
     }
 
     /// Values of up to two chunks (roots, public keys) are the leaves of the registry: all of them in one kernel call.
@@ -152,7 +159,10 @@ impl<const N: usize> Json for Bytes<N> {
     fn from_json(value: &serde_json::Value, _: Fork, _: &[Bound]) -> Result<Self, JsonError> {
         let bytes = hex_from_json(value)?;
         let len = bytes.len();
-        bytes.try_into().map(Bytes).map_err(|_| JsonError::new(format!("expected {N} bytes in hex, found {len}")))
+        bytes
+            .try_into()
+            .map(Bytes)
+            .map_err(|_| JsonError::new(format!("expected {N} bytes in hex, found {len}")))
     }
 }
 
@@ -226,7 +236,7 @@ impl Ssz for ByteList {
         let chunks = merkle::pack_bytes(&self.0);
         proof::list_node(self.0.len(), gindex, |data| match split_shape(shape).0 {
             Bound::Fixed(limit) => proof::chunks_node(&chunks, merkle::depth_of(limit.div_ceil(32)), data),
-            Bound::Progressive => proof::progressive_node(&chunks, data, |_, chunk| Some(chunk)),
+            Bound::Progressive => proof::progressive_node(&chunks, data, |_, _| None),
         })
     }
 }

@@ -36,13 +36,20 @@ impl SszError {
 
     /// An error at the current place.
     pub fn new(rule: &'static str, detail: impl Into<String>) -> Self {
-        SszError { rule, detail: detail.into(), path: String::new() }
+        SszError {
+            rule,
+            detail: detail.into(),
+            path: String::new(),
+        }
     }
 
     /// The same error, seen from the container that has the faulty part as field `name`.
     #[must_use]
     pub fn within(self, name: &str) -> Self {
-        SszError { path: join_path(name, &self.path), ..self }
+        SszError {
+            path: join_path(name, &self.path),
+            ..self
+        }
     }
 
     /// The same error, seen from the sequence that has the faulty part as item `index`.
@@ -54,7 +61,11 @@ impl SszError {
 
 /// `outer` followed by `inner`, with a dot only before a field name.
 fn join_path(outer: &str, inner: &str) -> String {
-    if inner.is_empty() || inner.starts_with('[') { format!("{outer}{inner}") } else { format!("{outer}.{inner}") }
+    if inner.is_empty() || inner.starts_with('[') {
+        format!("{outer}{inner}")
+    } else {
+        format!("{outer}.{inner}")
+    }
 }
 
 impl fmt::Display for SszError {
@@ -81,7 +92,10 @@ pub struct JsonError {
 impl JsonError {
     /// An error at the current place.
     pub fn new(detail: impl Into<String>) -> Self {
-        JsonError { detail: detail.into(), path: String::new() }
+        JsonError {
+            detail: detail.into(),
+            path: String::new(),
+        }
     }
 
     /// Tells what was expected and what kind of value was found; never echoes a long value.
@@ -95,7 +109,10 @@ impl JsonError {
     /// The same error, seen from the object that has the faulty part as field `name`.
     #[must_use]
     pub fn within(self, name: &str) -> Self {
-        JsonError { path: join_path(name, &self.path), ..self }
+        JsonError {
+            path: join_path(name, &self.path),
+            ..self
+        }
     }
 
     /// The same error, seen from the array that has the faulty part as item `index`.
@@ -107,7 +124,11 @@ impl JsonError {
 
 impl fmt::Display for JsonError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.path.is_empty() { f.write_str(&self.detail) } else { write!(f, "{}: {}", self.path, self.detail) }
+        if self.path.is_empty() {
+            f.write_str(&self.detail)
+        } else {
+            write!(f, "{}: {}", self.path, self.detail)
+        }
     }
 }
 

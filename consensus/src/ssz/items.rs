@@ -27,11 +27,19 @@ impl<'a, T: Ssz> Items<'a, T> {
             Some(item_len) => count_fixed(bytes.len(), item_len)?,
             None => count_offsets(bytes)?,
         };
-        Ok(Items { bytes, fork, shape, item_len, count, index: 0, item: PhantomData })
+        Ok(Items {
+            bytes,
+            fork,
+            shape,
+            item_len,
+            count,
+            index: 0,
+            item: PhantomData,
+        })
     }
 
     /// How many items there are, decoded or not.
-    pub(super) fn count(&self) -> usize {
+    pub(super) fn total(&self) -> usize {
         self.count
     }
 
@@ -52,10 +60,17 @@ impl<'a, T: Ssz> Items<'a, T> {
             return Ok((index * item_len, (index + 1) * item_len));
         }
         let start = read_offset(self.bytes, index);
-        let end = if index + 1 < self.count { read_offset(self.bytes, index + 1) } else { self.bytes.len() };
+        let end = if index + 1 < self.count {
+            read_offset(self.bytes, index + 1)
+        } else {
+            self.bytes.len()
+        };
         if start > end || end > self.bytes.len() {
             let len = self.bytes.len();
-            return Err(SszError::new(SszError::OFFSET, format!("item from {start} to {end} in {len} bytes")));
+            return Err(SszError::new(
+                SszError::OFFSET,
+                format!("item from {start} to {end} in {len} bytes"),
+            ));
         }
         Ok((start, end))
     }
@@ -70,9 +85,9 @@ impl<T: Ssz> Iterator for Items<'_, T> {
         }
         let index = self.index;
         self.index += 1;
-        let item = self.bounds_of(index).and_then(|(start, end)| {
-            T::decode_from(&self.bytes[start..end], self.fork, self.shape)
-        });
+        let item = self
+            .bounds_of(index)
+            .and_then(|(start, end)| T::decode_from(&self.bytes[start..end], self.fork, self.shape));
         Some(item.map_err(|error| error.within_item(index)))
     }
 }
@@ -83,7 +98,10 @@ pub(super) fn count_fixed(len: usize, item_len: usize) -> Result<usize, SszError
         return Err(SszError::new(SszError::TYPE, "items of no size"));
     }
     if !len.is_multiple_of(item_len) {
-        return Err(SszError::new(SszError::LENGTH, format!("{len} bytes are no multiple of the item size {item_len}")));
+        return Err(SszError::new(
+            SszError::LENGTH,
+            format!("{len} bytes are no multiple of the item size {item_len}"),
+        ));
     }
     Ok(len / item_len)
 }
@@ -94,11 +112,17 @@ fn count_offsets(bytes: &[u8]) -> Result<usize, SszError> {
         return Ok(0);
     }
     if bytes.len() < OFFSET_LEN {
-        return Err(SszError::new(SszError::OFFSET, format!("{} bytes hold no offset", bytes.len())));
+        return Err(SszError::new(
+            SszError::OFFSET,
+            format!("{} bytes hold no offset", bytes.len()),
+        ));
     }
     let first = read_offset(bytes, 0);
     if first == 0 || !first.is_multiple_of(OFFSET_LEN) || first > bytes.len() {
-        return Err(SszError::new(SszError::OFFSET, format!("first offset {first} in {} bytes", bytes.len())));
+        return Err(SszError::new(
+            SszError::OFFSET,
+            format!("first offset {first} in {} bytes", bytes.len()),
+        ));
     }
     Ok(first / OFFSET_LEN)
 }
@@ -112,9 +136,10 @@ pub(super) fn read_offset(bytes: &[u8], index: usize) -> usize {
 /// Refuses more than `bound` allows.
 pub(super) fn check_limit(count: usize, bound: Bound, what: &str) -> Result<(), SszError> {
     match bound {
-        Bound::Fixed(limit) if count as u64 > limit => {
-            Err(SszError::new(SszError::LIMIT, format!("{count} {what}, at most {limit} allowed")))
-        }
+        Bound::Fixed(limit) if count as u64 > limit => Err(SszError::new(
+            SszError::LIMIT,
+            format!("{count} {what}, at most {limit} allowed"),
+        )),
         _ => Ok(()),
     }
 }
@@ -127,7 +152,10 @@ pub(super) fn check_vector(count: usize, length: usize, what: &str) -> Result<()
     if count == length {
         return Ok(());
     }
-    Err(SszError::new(SszError::LENGTH, format!("{count} {what}, exactly {length} needed")))
+    Err(SszError::new(
+        SszError::LENGTH,
+        format!("{count} {what}, exactly {length} needed"),
+    ))
 }
 
 /// Refuses another number of bytes than `expected`.
@@ -135,16 +163,25 @@ pub(super) fn check_len(found: usize, expected: usize) -> Result<(), SszError> {
     if found == expected {
         return Ok(());
     }
-    Err(SszError::new(SszError::LENGTH, format!("{found} bytes, exactly {expected} needed")))
+    Err(SszError::new(
+        SszError::LENGTH,
+        format!("{found} bytes, exactly {expected} needed"),
+    ))
 }
 
 /// Reads `len` bytes. The buffer grows with what really arrives, so that a length from outside reserves nothing.
-pub(super) fn read_exactly(reader: &mut dyn Read, len: usize) -> Result<Vec<u8>, SszError> {
+pub fn read_exactly(reader: &mut dyn Read, len: usize) -> Result<Vec<u8>, SszError> {
     const STEP: usize = 64 * 1024;
     let mut bytes = Vec::with_capacity(len.min(STEP));
-    let got = reader.take(len as u64).read_to_end(&mut bytes).map_err(|error| read_failed(&error))?;
+    let got = reader
+        .take(len as u64)
+        .read_to_end(&mut bytes)
+        .map_err(|error| read_failed(&error))?;
     if got < len {
-        return Err(SszError::new(SszError::READ, format!("the input ended after {got} of {len} bytes")));
+        return Err(SszError::new(
+            SszError::READ,
+            format!("the input ended after {got} of {len} bytes"),
+        ));
     }
     Ok(bytes)
 }

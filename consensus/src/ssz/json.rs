@@ -35,6 +35,17 @@ pub fn json_object(value: &Value) -> Result<&serde_json::Map<String, Value>, Jso
     value.as_object().ok_or_else(|| JsonError::expected("an object", value))
 }
 
+/// The member `name` of an object of type `owner`, or an error that names what is missing.
+pub fn json_member<'a>(
+    members: &'a serde_json::Map<String, Value>,
+    name: &str,
+    owner: &str,
+) -> Result<&'a Value, JsonError> {
+    members
+        .get(name)
+        .ok_or_else(|| JsonError::new(format!("'{name}' of {owner} is missing")))
+}
+
 /// The items of a JSON array.
 pub(super) fn json_array(value: &Value) -> Result<&Vec<Value>, JsonError> {
     value.as_array().ok_or_else(|| JsonError::expected("an array", value))
@@ -57,7 +68,9 @@ pub(super) fn put_hex(bytes: &[u8], out: &mut Out) {
 
 /// The bytes of a quoted `0x` string.
 pub(super) fn hex_from_json(value: &Value) -> Result<Vec<u8>, JsonError> {
-    let text = value.as_str().ok_or_else(|| JsonError::expected("a 0x-prefixed hex string", value))?;
+    let text = value
+        .as_str()
+        .ok_or_else(|| JsonError::expected("a 0x-prefixed hex string", value))?;
     parse_hex(text).map_err(|_| JsonError::expected("a 0x-prefixed hex string", value))
 }
 
@@ -67,7 +80,10 @@ pub(super) fn parse_hex(text: &str) -> Result<Vec<u8>, String> {
     if !digits.len().is_multiple_of(2) {
         return Err("a hex string has an even number of digits".into());
     }
-    digits.chunks_exact(2).map(|pair| Ok(hex_digit(pair[0])? << 4 | hex_digit(pair[1])?)).collect()
+    digits
+        .chunks_exact(2)
+        .map(|pair| Ok(hex_digit(pair[0])? << 4 | hex_digit(pair[1])?))
+        .collect()
 }
 
 fn hex_digit(digit: u8) -> Result<u8, String> {

@@ -8,7 +8,11 @@ use crypto::hash::{Hash256, hash_pairs_in_place, hash2, zero_hash};
 
 /// Number of layers above `chunks` leaves, padded to a power of two.
 pub fn depth_of(chunks: u64) -> u32 {
-    if chunks <= 1 { 0 } else { 64 - (chunks - 1).leading_zeros() }
+    if chunks <= 1 {
+        0
+    } else {
+        64 - (chunks - 1).leading_zeros()
+    }
 }
 
 /// The root of `chunks` padded with zero chunks to `2^depth` leaves; the chunks are used up as working space.
@@ -16,16 +20,19 @@ pub fn depth_of(chunks: u64) -> u32 {
 /// Panics if there are more than `2^depth`: the caller has checked its limit.
 pub fn merkleize(chunks: &mut [Hash256], depth: u32) -> Hash256 {
     let mut count = chunks.len();
-    assert!(depth >= 64 || count as u64 <= 1 << depth, "more chunks than the tree has leaves");
+    assert!(
+        depth >= 64 || count as u64 <= 1 << depth,
+        "more chunks than the tree has leaves"
+    );
     if count == 0 {
-        return zero_hash(depth);
+        return *zero_hash(depth as usize);
     }
     let mut level = 0;
     while count > 1 {
         let pairs = count / 2;
         hash_pairs_in_place(chunks, pairs);
         if count % 2 == 1 {
-            chunks[pairs] = hash2(&chunks[count - 1], &zero_hash(level));
+            chunks[pairs] = hash2(&chunks[count - 1], zero_hash(level as usize));
         }
         count = count.div_ceil(2);
         level += 1;
@@ -36,9 +43,23 @@ pub fn merkleize(chunks: &mut [Hash256], depth: u32) -> Hash256 {
 /// The root of a tree of `depth` whose leftmost subtree of height `level` has the root `root`, the rest being zero.
 pub fn pad(mut root: Hash256, level: u32, depth: u32) -> Hash256 {
     for height in level..depth {
-        root = hash2(&root, &zero_hash(height));
+        root = hash2(&root, zero_hash(height as usize));
     }
     root
+}
+
+/// The root of a container over the roots of its fields, which are used up.
+pub fn merkleize_fields(roots: &mut [Hash256]) -> Hash256 {
+    merkleize(roots, depth_of(roots.len() as u64))
+}
+
+/// Hashes layers until `count` nodes are left at the head of `nodes`, whose length is `count` times a power of two.
+pub fn hash_down(nodes: &mut [Hash256], count: usize) {
+    let mut len = nodes.len();
+    while len > count {
+        len /= 2;
+        hash_pairs_in_place(nodes, len);
+    }
 }
 
 /// `merkleize_progressive(chunks)`: subtrees of 1, 4, 16, … leaves, folded from the last.

@@ -21,17 +21,16 @@ mod persistent;
 pub mod proof;
 mod tree;
 
+pub use crate::container;
 pub use basic::U256;
 pub use bits::{BitList, BitVector};
 pub use bytes::{ByteList, ByteVector, Bytes};
-#[doc(hidden)]
-pub use container::{Parts, active_fields_root, container_node, has_position};
-pub(crate) use container::{bound, bounds, container, field_end, in_range, progressive_from};
 pub use error::{JsonError, SszError};
-pub use json::{Json, json_object, parse_json};
+pub use json::{Json, parse_json};
 pub use list::{List, Vector};
 pub use out::Out;
 pub use persistent::{PersistentList, PersistentVector};
+pub use proof::{PathStep, SszPath, get_generalized_index};
 
 use crate::fork::Fork;
 use crypto::hash::Hash256;
@@ -40,6 +39,18 @@ use std::io;
 
 /// A 32-byte hash tree root.
 pub type Root = Bytes<32>;
+
+/// What the code that `container!` makes calls; not for use by hand.
+#[doc(hidden)]
+pub mod __private {
+    pub use super::container::{Parts, active_fields_root, container_node, field_gindex, has_position};
+    pub use super::items::read_exactly;
+    pub use super::json::{json_member, json_object};
+    pub use super::merkle::{hash_down, merkleize_fields as merkleize};
+    pub use super::proof::{PathStep, SszPath};
+    pub use crypto::hash::Hash256;
+    pub use serde_json::Value;
+}
 
 /// One bound of a type: how many items a list may, or a vector must, have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,7 +140,9 @@ pub trait Ssz: Sized + Clone + PartialEq + Debug {
 ///
 /// Panics where a type that needs a bound was declared without one: a mistake in a `container!`.
 pub(crate) fn split_shape(shape: &[Bound]) -> (Bound, &[Bound]) {
-    let (first, rest) = shape.split_first().expect("a list, vector or bitfield is declared with its bound");
+    let (first, rest) = shape
+        .split_first()
+        .expect("a list, vector or bitfield is declared with its bound");
     (*first, rest)
 }
 

@@ -20,12 +20,20 @@ pub struct Out<'a> {
 impl<'a> Out<'a> {
     /// A sink that keeps everything in memory, with room for `capacity` bytes.
     pub fn memory(capacity: usize) -> Out<'static> {
-        Out { buf: Vec::with_capacity(capacity), sink: None, error: None }
+        Out {
+            buf: Vec::with_capacity(capacity),
+            sink: None,
+            error: None,
+        }
     }
 
     /// A sink that passes everything on to `writer`, in pieces of some 64 KiB.
     pub fn writer(writer: &'a mut dyn io::Write) -> Out<'a> {
-        Out { buf: Vec::with_capacity(DRAIN_AT + DRAIN_AT / 4), sink: Some(writer), error: None }
+        Out {
+            buf: Vec::with_capacity(DRAIN_AT + DRAIN_AT / 4),
+            sink: Some(writer),
+            error: None,
+        }
     }
 
     /// Appends `bytes`.
