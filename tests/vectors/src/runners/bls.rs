@@ -163,10 +163,8 @@ fn verify_batch(input: &Yaml) -> Result<Checked<bool>, Failure> {
     let keys = all(input.get("pubkeys")?, pubkey)?;
     let messages = all(input.get("messages")?, fixed::<32>)?;
     let signatures = all(input.get("signatures")?, signature)?;
-    let lengths = ["pubkeys", "messages", "signatures"].map(|key| Ok(input.get(key)?.list()?.len()));
-    let [keys_len, messages_len, signatures_len] = lengths;
-    let keys_len: usize = keys_len?;
-    if [messages_len?, signatures_len?] != [keys_len; 2] {
+    let count = |key: &str| Ok::<_, Failure>(input.get(key)?.list()?.len());
+    if [count("messages")?, count("signatures")?] != [count("pubkeys")?; 2] {
         return Err(Failure::new("pubkeys, messages and signatures differ in number"));
     }
     Ok(keys.and_then(|keys| {

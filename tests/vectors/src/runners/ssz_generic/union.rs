@@ -4,7 +4,7 @@
 //! into the value's root.
 
 use consensus::Fork;
-use consensus::ssz::{Bound, Json, JsonError, Out, Root, Ssz, SszError, json_object};
+use consensus::ssz::{Bound, Json, JsonError, Out, Root, Ssz, SszError};
 use crypto::hash::hash2;
 use serde_json::Value;
 
@@ -131,7 +131,6 @@ fn write_json(selector: u8, value: &impl Json, fork: Fork, out: &mut Out) {
 }
 
 fn read_json(value: &Value) -> Result<(u8, &Value), JsonError> {
-    let members = json_object(value)?;
-    let member = |name: &str| members.get(name).ok_or_else(|| JsonError::new(format!("field '{name}' is missing")));
+    let member = |name: &str| value.get(name).ok_or_else(|| JsonError::new(format!("field '{name}' is missing")));
     Ok((u8::from_json(member("selector")?, Fork::Phase0, &[])?, member("data")?))
 }
