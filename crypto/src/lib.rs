@@ -7,4 +7,8 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod bls;
+pub mod derive;
 pub mod hash;
+pub mod keystore;
+pub mod kzg;
+pub mod mnemonic;

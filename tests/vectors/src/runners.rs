@@ -1,7 +1,7 @@
 //! The table of runners. A new one is a file with `pub(crate) fn run(case: &Case) -> Outcome` and one line in [`RUNNERS`].
 
 mod bls;
-//mod kzg;
+mod kzg;
 mod shuffling;
 mod ssz_generic;
 mod ssz_static;
@@ -55,7 +55,7 @@ impl Runner {
 /// Every runner there is.
 pub const RUNNERS: &[Runner] = &[
     Runner::of_other_generator("bls", Handlers::Named(bls::HANDLERS), bls::run),
-    //    Runner::of_other_generator("kzg", Handlers::Named(kzg::HANDLERS), kzg::run),
+    Runner::of_other_generator("kzg", Handlers::Named(kzg::HANDLERS), kzg::run),
     Runner::new("shuffling", Handlers::Named(&["core"]), shuffling::run),
     Runner::new("ssz_generic", Handlers::Named(ssz_generic::HANDLERS), ssz_generic::run),
     Runner::new("ssz_static", Handlers::Types(ssz_static::knows), ssz_static::run),
