@@ -77,7 +77,10 @@ impl<'a> Case<'a> {
 
     /// The raw bytes of a file.
     pub fn bytes(&self, file: &str) -> Result<Vec<u8>, Failure> {
-        let bytes = self.files.read(file).ok_or_else(|| Failure::new(format!("the case has no file {file}")))?;
+        let bytes = self
+            .files
+            .read(file)
+            .ok_or_else(|| Failure::new(format!("the case has no file {file}")))?;
         self.opened.borrow_mut().insert(file.to_owned());
         Ok(bytes?)
     }
@@ -88,7 +91,9 @@ impl<'a> Case<'a> {
         let told = |error: snap::Error| Failure::new(format!("{file} is not raw snappy: {error}"));
         let length = snap::raw::decompress_len(&packed).map_err(told)?;
         if length > MAX_SSZ_BYTES {
-            return Err(Failure::new(format!("{file} unpacks to {length} bytes, more than the limit {MAX_SSZ_BYTES}")));
+            return Err(Failure::new(format!(
+                "{file} unpacks to {length} bytes, more than the limit {MAX_SSZ_BYTES}"
+            )));
         }
         snap::raw::Decoder::new().decompress_vec(&packed).map_err(told)
     }
@@ -105,13 +110,19 @@ impl<'a> Case<'a> {
         }
         let document = Yaml::parse(&self.text(file)?).map_err(|failure| Failure::new(format!("{file}: {failure}")))?;
         let document = Rc::new(document);
-        self.documents.borrow_mut().insert(file.to_owned(), Rc::clone(&document));
+        self.documents
+            .borrow_mut()
+            .insert(file.to_owned(), Rc::clone(&document));
         Ok(document)
     }
 
     /// `meta.yaml`, or an empty mapping where the case has none.
     pub fn meta(&self) -> Result<Rc<Yaml>, Failure> {
-        if self.has("meta.yaml") { self.yaml("meta.yaml") } else { Ok(Rc::new(Yaml::Map(Vec::new()))) }
+        if self.has("meta.yaml") {
+            self.yaml("meta.yaml")
+        } else {
+            Ok(Rc::new(Yaml::Map(Vec::new())))
+        }
     }
 
     /// The `bls_setting` of `meta.yaml`; optional where it is absent.
@@ -140,7 +151,11 @@ impl<'a> Case<'a> {
     /// may have either case, a list of bytes may be a list or one `0x…` string.
     pub fn expect_yaml(&self, what: &str, expected: &Yaml, computed: &Value) -> Result<(), Failure> {
         expected.mark_read();
-        let damaged = if self.count_comparison() { Some(expected.damaged()) } else { None };
+        let damaged = if self.count_comparison() {
+            Some(expected.damaged())
+        } else {
+            None
+        };
         compare::yaml(damaged.as_ref().unwrap_or(expected), computed)
             .map_err(|difference| Failure::mismatch(format!("{what}{difference}")))
     }
@@ -165,8 +180,13 @@ impl<'a> Case<'a> {
     ) -> Result<Option<T>, Failure> {
         match result {
             Ok(value) if valid => Ok(Some(value)),
-            Ok(_) => Err(Failure::new(format!("{what}: accepted, but the case says that it is invalid"))),
-            Err(error) if valid => Err(Failure::new(format!("{what}: refused by rule '{}': {error}", error.rule()))),
+            Ok(_) => Err(Failure::new(format!(
+                "{what}: accepted, but the case says that it is invalid"
+            ))),
+            Err(error) if valid => Err(Failure::new(format!(
+                "{what}: refused by rule '{}': {error}",
+                error.rule()
+            ))),
             Err(error) => {
                 self.refused(&error);
                 Ok(None)
@@ -204,6 +224,8 @@ impl<'a> Case<'a> {
             return Some(format!("{} was not read", files.join(", ")));
         }
         let documents = self.documents.borrow();
-        documents.iter().find_map(|(file, document)| Some(format!("{} of {file} was not read", document.unread()?)))
+        documents
+            .iter()
+            .find_map(|(file, document)| Some(format!("{} of {file} was not read", document.unread()?)))
     }
 }

@@ -9,8 +9,16 @@ pub(crate) fn bytes(expected: &[u8], computed: &[u8]) -> Result<(), String> {
     if expected == computed {
         return Ok(());
     }
-    let at = expected.iter().zip(computed).position(|(a, b)| a != b).unwrap_or(expected.len().min(computed.len()));
-    let byte = |bytes: &[u8]| bytes.get(at).map_or("the end".to_owned(), |byte| format!("{byte:#04x}"));
+    let at = expected
+        .iter()
+        .zip(computed)
+        .position(|(a, b)| a != b)
+        .unwrap_or(expected.len().min(computed.len()));
+    let byte = |bytes: &[u8]| {
+        bytes
+            .get(at)
+            .map_or("the end".to_owned(), |byte| format!("{byte:#04x}"))
+    };
     Err(format!(
         "computed {} bytes, expected {}; first difference at byte {at}: computed {}, expected {}",
         computed.len(),
@@ -29,7 +37,11 @@ pub(crate) fn yaml(expected: &Yaml, computed: &Value) -> Result<(), String> {
         (Yaml::List(items), Value::String(text)) => byte_list(items, text),
         (Yaml::Scalar(text), Value::Array(values)) => bytes_as_list(text, values),
         (Yaml::Map(_), Value::Object(_)) => map(expected, computed),
-        _ => Err(format!(": computed {}, expected {}", short(&computed.to_string()), shown(expected))),
+        _ => Err(format!(
+            ": computed {}, expected {}",
+            short(&computed.to_string()),
+            shown(expected)
+        )),
     }
 }
 
@@ -48,8 +60,16 @@ fn scalar(expected: &str, computed: &Value) -> Result<(), String> {
         other => other.to_string(),
     };
     let hex = expected.starts_with("0x") || expected.starts_with("0X");
-    let same = if hex { expected.eq_ignore_ascii_case(&text) } else { expected == text };
-    if same { Ok(()) } else { Err(format!(": computed {}, expected {}", short(&text), short(expected))) }
+    let same = if hex {
+        expected.eq_ignore_ascii_case(&text)
+    } else {
+        expected == text
+    };
+    if same {
+        Ok(())
+    } else {
+        Err(format!(": computed {}, expected {}", short(&text), short(expected)))
+    }
 }
 
 fn list(items: &[Yaml], values: &[Value]) -> Result<(), String> {
@@ -66,7 +86,9 @@ fn map(expected: &Yaml, computed: &Value) -> Result<(), String> {
     };
     let mut known = 0;
     for (key, item) in entries {
-        let value = object.get(key).ok_or_else(|| format!(".{key}: computed nothing, expected {}", shown(item)))?;
+        let value = object
+            .get(key)
+            .ok_or_else(|| format!(".{key}: computed nothing, expected {}", shown(item)))?;
         yaml(item, value).map_err(|rest| format!(".{key}{rest}"))?;
         known += 1;
     }
@@ -74,7 +96,10 @@ fn map(expected: &Yaml, computed: &Value) -> Result<(), String> {
         return Ok(());
     }
     let surplus = object.keys().find(|key| !matches!(expected.find(key), Ok(Some(_))));
-    Err(format!(".{}: computed, but not expected", surplus.map_or("?", String::as_str)))
+    Err(format!(
+        ".{}: computed, but not expected",
+        surplus.map_or("?", String::as_str)
+    ))
 }
 
 /// A list of numbers in YAML that is one `0x…` string in JSON.
@@ -106,7 +131,13 @@ mod tests {
 
     #[test]
     fn quoting_case_of_hex_and_byte_lists_make_no_difference() {
-        assert_eq!(same("{a: 1, b: [true, '0xAB'], c: null}", &json!({"c": null, "a": "1", "b": [true, "0xab"]})), Ok(()));
+        assert_eq!(
+            same(
+                "{a: 1, b: [true, '0xAB'], c: null}",
+                &json!({"c": null, "a": "1", "b": [true, "0xab"]})
+            ),
+            Ok(())
+        );
         assert_eq!(same("[1, 255]", &json!("0x01ff")), Ok(()));
         assert_eq!(same("'0x01ff'", &json!(["1", 255])), Ok(()));
         assert_eq!(same("[]", &json!([])), Ok(()));
@@ -114,12 +145,25 @@ mod tests {
 
     #[test]
     fn the_first_difference_is_told_with_its_path() {
-        assert_eq!(same("{a: [1, 2]}", &json!({"a": [1, 3]})).unwrap_err(), ".a[1]: computed 3, expected 2");
-        assert_eq!(same("{a: 1}", &json!({"a": 1, "b": 2})).unwrap_err(), ".b: computed, but not expected");
-        assert_eq!(same("{a: 1, b: 2}", &json!({"a": 1})).unwrap_err(), ".b: computed nothing, expected 2");
+        assert_eq!(
+            same("{a: [1, 2]}", &json!({"a": [1, 3]})).unwrap_err(),
+            ".a[1]: computed 3, expected 2"
+        );
+        assert_eq!(
+            same("{a: 1}", &json!({"a": 1, "b": 2})).unwrap_err(),
+            ".b: computed, but not expected"
+        );
+        assert_eq!(
+            same("{a: 1, b: 2}", &json!({"a": 1})).unwrap_err(),
+            ".b: computed nothing, expected 2"
+        );
         assert_eq!(same("[1]", &json!([])).unwrap_err(), ": computed 0 items, expected 1");
         assert!(same("'0x01'", &json!("0x0001")).is_err());
         assert!(same("1", &json!({})).is_err());
-        assert!(bytes(&[1, 2], &[1]).unwrap_err().contains("at byte 1: computed the end, expected 0x02"));
+        assert!(
+            bytes(&[1, 2], &[1])
+                .unwrap_err()
+                .contains("at byte 1: computed the end, expected 0x02")
+        );
     }
 }

@@ -27,7 +27,9 @@ fn lines(text: &str) -> BTreeMap<&str, &str> {
 }
 
 fn compare(expected: &BTreeMap<&str, &str>, found: &BTreeMap<&str, &str>) -> Vec<String> {
-    let rows = expected.keys().chain(found.keys().filter(|row| !expected.contains_key(*row)));
+    let rows = expected
+        .keys()
+        .chain(found.keys().filter(|row| !expected.contains_key(*row)));
     rows.filter(|row| expected.get(*row) != found.get(*row))
         .map(|row| {
             let count = |map: &BTreeMap<&str, &str>| map.get(row).map_or("none".to_owned(), ToString::to_string);
@@ -53,7 +55,13 @@ mod tests {
         let found = lines("general deneb kzg 261\ngeneral fulu kzg 82\n");
         let told = compare(&expected, &found);
         assert_eq!(told.len(), 3);
-        assert!(told[0].starts_with("general deneb kzg: 261 cases on disk, 262 in"), "{told:?}");
-        assert!(told[1].starts_with("general phase0 bls: none cases on disk, 104 in"), "{told:?}");
+        assert!(
+            told[0].starts_with("general deneb kzg: 261 cases on disk, 262 in"),
+            "{told:?}"
+        );
+        assert!(
+            told[1].starts_with("general phase0 bls: none cases on disk, 104 in"),
+            "{told:?}"
+        );
     }
 }

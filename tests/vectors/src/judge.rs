@@ -38,11 +38,20 @@ pub struct Judgement {
 /// Runs one case, in `--tamper` mode once more for each expectation that is damaged.
 pub fn judge(files: &CaseFiles, runners: &[Runner], skips: &[Skip], tamper: bool) -> Judgement {
     if let Some(skip) = skips.iter().find(|skip| skip.covers(&files.path)) {
-        return Judgement { status: Status::Skipped(skip.reason), rules: Vec::new() };
+        return Judgement {
+            status: Status::Skipped(skip.reason),
+            rules: Vec::new(),
+        };
     }
     match find(files, runners).and_then(|(runner, fork)| examine(files, runner, fork, tamper)) {
-        Ok(rules) => Judgement { status: Status::Passed, rules },
-        Err(failure) => Judgement { status: Status::Failed(failure.to_string()), rules: Vec::new() },
+        Ok(rules) => Judgement {
+            status: Status::Passed,
+            rules,
+        },
+        Err(failure) => Judgement {
+            status: Status::Failed(failure.to_string()),
+            rules: Vec::new(),
+        },
     }
 }
 
@@ -58,7 +67,11 @@ fn find<'r>(files: &CaseFiles, runners: &'r [Runner]) -> Result<(&'r Runner, For
     if runner.handlers.knows(path.handler(), fork) {
         Ok((runner, fork))
     } else {
-        Err(Failure::new(format!("runner '{}' knows no handler or type '{}' in {fork}", runner.name, path.handler())))
+        Err(Failure::new(format!(
+            "runner '{}' knows no handler or type '{}' in {fork}",
+            runner.name,
+            path.handler()
+        )))
     }
 }
 
@@ -84,11 +97,19 @@ fn damage_each(files: &CaseFiles, runner: &Runner, fork: Fork, compared: usize) 
     let picks = compared.min(MAX_DAMAGED);
     for pick in 0..picks {
         // Evenly spread, the first and the last among them.
-        let number = if picks == 1 { 0 } else { pick * (compared - 1) / (picks - 1) };
+        let number = if picks == 1 {
+            0
+        } else {
+            pick * (compared - 1) / (picks - 1)
+        };
         let damaged = format!("expectation {} of {compared} damaged", number + 1);
         match run_caught(&Case::new(files, fork, Some(number)), runner) {
             Err(failure) if failure.is_mismatch() => {}
-            Err(failure) => return Err(Failure::new(format!("{damaged}: failed, but not by comparing: {failure}"))),
+            Err(failure) => {
+                return Err(Failure::new(format!(
+                    "{damaged}: failed, but not by comparing: {failure}"
+                )));
+            }
             Ok(_) => return Err(Failure::new(format!("{damaged}: passes all the same"))),
         }
     }
@@ -144,7 +165,9 @@ fn check_manifest(case: &Case, runner: &Runner) -> Result<(), Failure> {
     for (key, folder) in parts {
         let told = manifest.get(key)?.text()?;
         if told != folder {
-            return Err(Failure::new(format!("{FILE} says {key} '{told}', the folder says '{folder}'")));
+            return Err(Failure::new(format!(
+                "{FILE} says {key} '{told}', the folder says '{folder}'"
+            )));
         }
     }
     Ok(())

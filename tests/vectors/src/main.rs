@@ -52,7 +52,12 @@ fn main() -> ExitCode {
 
 /// `None` asks for help.
 fn parse(arguments: impl Iterator<Item = String>) -> Result<Option<Arguments>, String> {
-    let mut parsed = Arguments { tamper: false, counts: false, dir: None, filters: Vec::new() };
+    let mut parsed = Arguments {
+        tamper: false,
+        counts: false,
+        dir: None,
+        filters: Vec::new(),
+    };
     let mut positional = Vec::new();
     for argument in arguments {
         match argument.as_str() {
@@ -80,10 +85,23 @@ fn execute(arguments: Arguments) -> Result<ExitCode, String> {
     }
     let whole = arguments.filters.is_empty();
     // To count, every case is left out for a reason that nobody sees.
-    let count_only = [vectors::skips::Skip { fork: "", runner: "", handler: "", reason: "counted only" }];
+    let count_only = [vectors::skips::Skip {
+        fork: "",
+        runner: "",
+        handler: "",
+        reason: "counted only",
+    }];
     let skips = if arguments.counts { &count_only[..] } else { SKIPS };
-    let wanted = Wanted { filters: arguments.filters };
-    let mut summary = run(&Plan { dir, wanted, tamper: arguments.tamper, runners: RUNNERS, skips })?;
+    let wanted = Wanted {
+        filters: arguments.filters,
+    };
+    let mut summary = run(&Plan {
+        dir,
+        wanted,
+        tamper: arguments.tamper,
+        runners: RUNNERS,
+        skips,
+    })?;
     if arguments.counts {
         print!("{}", summary.counts());
         return Ok(ExitCode::SUCCESS);
@@ -96,5 +114,9 @@ fn execute(arguments: Arguments) -> Result<ExitCode, String> {
 
 fn finish(summary: &Summary) -> ExitCode {
     print!("{summary}");
-    if summary.is_success() { ExitCode::SUCCESS } else { ExitCode::from(1) }
+    if summary.is_success() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(1)
+    }
 }

@@ -24,13 +24,19 @@ pub struct Failure {
 impl Failure {
     /// A failure of any kind but a comparison.
     pub fn new(sentence: impl Into<String>) -> Self {
-        Failure { sentence: sentence.into(), mismatch: false }
+        Failure {
+            sentence: sentence.into(),
+            mismatch: false,
+        }
     }
 
     /// An expected value differs from the computed one. Only [`Case`](crate::Case) makes these: `--tamper` demands that
     /// exactly this happens when an expectation is damaged.
     pub(crate) fn mismatch(sentence: String) -> Self {
-        Failure { sentence, mismatch: true }
+        Failure {
+            sentence,
+            mismatch: true,
+        }
     }
 
     pub(crate) fn is_mismatch(&self) -> bool {

@@ -102,7 +102,9 @@ impl Summary {
         self.failures.extend(other.failures);
         for (handler, rules) in other.rules {
             let sum = self.rules.entry(handler).or_default();
-            rules.into_iter().for_each(|(rule, count)| *sum.entry(rule).or_default() += count);
+            rules
+                .into_iter()
+                .for_each(|(rule, count)| *sum.entry(rule).or_default() += count);
         }
         for (skip, count) in other.skipped {
             *self.skipped.entry(skip).or_default() += count;
@@ -124,9 +126,8 @@ impl Summary {
 
     /// Case counts in the form of the committed expectation: `preset fork runner count`, one a line.
     pub fn counts(&self) -> String {
-        let line = |(key, tally): (&RowKey, &Tally)| {
-            format!("{} {} {} {}\n", key.preset, key.fork, key.runner, tally.on_disk)
-        };
+        let line =
+            |(key, tally): (&RowKey, &Tally)| format!("{} {} {} {}\n", key.preset, key.fork, key.runner, tally.on_disk);
         self.rows.iter().map(line).collect()
     }
 
@@ -147,13 +148,26 @@ impl Summary {
     }
 
     fn write_rows(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{:<28} {:<18} {:>8} {:>8} {:>8} {:>8}", "fork", "runner", "passed", "failed", "skipped", "on disk")?;
+        writeln!(
+            f,
+            "{:<28} {:<18} {:>8} {:>8} {:>8} {:>8}",
+            "fork", "runner", "passed", "failed", "skipped", "on disk"
+        )?;
         let mut last = String::new();
         for (key, tally) in &self.rows {
             let fork = format!("{}/{}", key.preset, key.fork);
             let shown = if fork == last { "" } else { fork.as_str() };
-            let Tally { passed, failed, skipped, on_disk } = tally;
-            writeln!(f, "{shown:<28} {:<18} {passed:>8} {failed:>8} {skipped:>8} {on_disk:>8}", key.runner)?;
+            let Tally {
+                passed,
+                failed,
+                skipped,
+                on_disk,
+            } = tally;
+            writeln!(
+                f,
+                "{shown:<28} {:<18} {passed:>8} {failed:>8} {skipped:>8} {on_disk:>8}",
+                key.runner
+            )?;
             last = fork;
         }
         Ok(())
@@ -184,7 +198,11 @@ impl Summary {
             writeln!(f, "  {sum} for '{reason}': {}", runners.join(", "))?;
         }
         for (preset, cases) in &self.walk.other_presets {
-            writeln!(f, "\nnot counted: {cases} cases of preset {preset}; this build is {}", crate::PRESET)?;
+            writeln!(
+                f,
+                "\nnot counted: {cases} cases of preset {preset}; this build is {}",
+                crate::PRESET
+            )?;
         }
         Ok(())
     }
@@ -213,9 +231,17 @@ impl fmt::Display for Summary {
         self.write_skips(f)?;
         self.write_failures(f)?;
         if self.tamper {
-            writeln!(f, "\ntampered: 'passed' counts valid cases that failed as they must, and invalid cases refused by a rule")?;
+            writeln!(
+                f,
+                "\ntampered: 'passed' counts valid cases that failed as they must, and invalid cases refused by a rule"
+            )?;
         }
-        let Tally { passed, failed, skipped, .. } = self.total();
+        let Tally {
+            passed,
+            failed,
+            skipped,
+            ..
+        } = self.total();
         writeln!(f, "\n{passed} passed, {failed} failed, {skipped} skipped")
     }
 }

@@ -43,7 +43,9 @@ pub fn run(plan: &Plan) -> Result<Summary, String> {
     let mut summary = thread::scope(|scope| {
         let spawn = || {
             let builder = thread::Builder::new().name(WORKER.to_owned()).stack_size(STACK_BYTES);
-            builder.spawn_scoped(scope, || work(plan, &queue)).map_err(|error| format!("no worker thread: {error}"))
+            builder
+                .spawn_scoped(scope, || work(plan, &queue))
+                .map_err(|error| format!("no worker thread: {error}"))
         };
         let workers = (0..cores).map(|_| spawn()).collect::<Result<Vec<_>, _>>();
         let mut summary = workers.and_then(|workers| {
@@ -59,7 +61,11 @@ pub fn run(plan: &Plan) -> Result<Summary, String> {
     })?;
     if summary.on_disk() == 0 {
         let filters = plan.wanted.filters.join("' and '");
-        let of_filters = if filters.is_empty() { String::new() } else { format!(" whose path holds '{filters}'") };
+        let of_filters = if filters.is_empty() {
+            String::new()
+        } else {
+            format!(" whose path holds '{filters}'")
+        };
         return Err(format!(
             "{} has no case of preset {} or general{of_filters}",
             plan.dir.display(),

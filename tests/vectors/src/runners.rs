@@ -44,11 +44,21 @@ pub struct Runner {
 
 impl Runner {
     const fn new(name: &'static str, handlers: Handlers, run: fn(&Case) -> Outcome) -> Self {
-        Runner { name, handlers, run, manifest_may_lack: false }
+        Runner {
+            name,
+            handlers,
+            run,
+            manifest_may_lack: false,
+        }
     }
 
     const fn of_other_generator(name: &'static str, handlers: Handlers, run: fn(&Case) -> Outcome) -> Self {
-        Runner { name, handlers, run, manifest_may_lack: true }
+        Runner {
+            name,
+            handlers,
+            run,
+            manifest_may_lack: true,
+        }
     }
 }
 

@@ -24,15 +24,30 @@ impl Skip {
 }
 
 const fn runner(runner: &'static str, reason: &'static str) -> Skip {
-    Skip { fork: "", runner, handler: "", reason }
+    Skip {
+        fork: "",
+        runner,
+        handler: "",
+        reason,
+    }
 }
 
 const fn handler(runner: &'static str, handler: &'static str, reason: &'static str) -> Skip {
-    Skip { fork: "", runner, handler, reason }
+    Skip {
+        fork: "",
+        runner,
+        handler,
+        reason,
+    }
 }
 
 const fn fork(fork: &'static str) -> Skip {
-    Skip { fork, runner: "", handler: "", reason: "beyond Gloas, the last fork this version knows" }
+    Skip {
+        fork,
+        runner: "",
+        handler: "",
+        reason: "beyond Gloas, the last fork this version knows",
+    }
 }
 
 const ISSUE_2: &str = "issue 2";

@@ -10,7 +10,11 @@ use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
 /// The preset whose constants this build has.
-pub const PRESET: &str = if cfg!(feature = "minimal") { "minimal" } else { "mainnet" };
+pub const PRESET: &str = if cfg!(feature = "minimal") {
+    "minimal"
+} else {
+    "mainnet"
+};
 
 /// The top folders of the official layout.
 const PRESETS: [&str; 3] = ["general", "minimal", "mainnet"];
@@ -86,7 +90,9 @@ impl CaseFiles {
     /// The bytes of a file; `None` if the case has none of that name.
     pub fn read(&self, name: &str) -> Option<Result<Vec<u8>, String>> {
         Some(match self.files.get(name)? {
-            Content::OnDisk(path) => fs::read(path).map_err(|error| format!("{} cannot be read: {error}", path.display())),
+            Content::OnDisk(path) => {
+                fs::read(path).map_err(|error| format!("{} cannot be read: {error}", path.display()))
+            }
             Content::InMemory(bytes) => Ok(bytes.clone()),
         })
     }
@@ -129,9 +135,15 @@ impl Walk {
 
     /// Names presets that nobody knows, after the walk.
     fn name_unknown_presets(&mut self) {
-        let unknown = self.other_presets.iter().filter(|(name, _)| !PRESETS.contains(&name.as_str()));
+        let unknown = self
+            .other_presets
+            .iter()
+            .filter(|(name, _)| !PRESETS.contains(&name.as_str()));
         self.problems.extend(unknown.map(|(name, cases)| {
-            format!("unknown preset folder '{name}' with {cases} cases; known are {}", PRESETS.join(", "))
+            format!(
+                "unknown preset folder '{name}' with {cases} cases; known are {}",
+                PRESETS.join(", ")
+            )
         }));
     }
 }
@@ -147,11 +159,18 @@ pub fn walk(dir: &Path, wanted: &Wanted, sink: &mut dyn FnMut(CaseFiles)) -> Res
     let mut walk = Walk::default();
     let entries = sorted(dir)?;
     if PRESETS.iter().any(|preset| dir.join(preset).is_dir()) {
-        for (name, path) in entries.iter().filter(|(name, path)| path.is_dir() && !name.starts_with('.')) {
+        for (name, path) in entries
+            .iter()
+            .filter(|(name, path)| path.is_dir() && !name.starts_with('.'))
+        {
             walk_folder(path, name, 1, wanted, &mut walk, sink)?;
         }
     } else {
-        let archives: Vec<&PathBuf> = entries.iter().filter(|(name, _)| is_archive(name)).map(|(_, path)| path).collect();
+        let archives: Vec<&PathBuf> = entries
+            .iter()
+            .filter(|(name, _)| is_archive(name))
+            .map(|(_, path)| path)
+            .collect();
         if archives.is_empty() {
             return Err(nothing_in(dir));
         }
@@ -174,7 +193,11 @@ fn is_archive(name: &str) -> bool {
 }
 
 fn nothing_in(dir: &Path) -> String {
-    let hint = if dir.join("tests").is_dir() { "; give its folder 'tests' instead" } else { "" };
+    let hint = if dir.join("tests").is_dir() {
+        "; give its folder 'tests' instead"
+    } else {
+        ""
+    };
     format!(
         "{} holds neither a folder {} nor an archive *.tar.zst of them{hint}",
         dir.display(),
@@ -189,7 +212,10 @@ fn sorted(dir: &Path) -> Result<BTreeMap<String, PathBuf>, String> {
     for entry in fs::read_dir(dir).map_err(told)? {
         let path = entry.map_err(told)?.path();
         let name = path.file_name().and_then(|name| name.to_str()).map(str::to_owned);
-        entries.insert(name.ok_or_else(|| format!("the name of {} is no UTF-8", path.display()))?, path);
+        entries.insert(
+            name.ok_or_else(|| format!("the name of {} is no UTF-8", path.display()))?,
+            path,
+        );
     }
     Ok(entries)
 }
@@ -266,15 +292,25 @@ fn walk_archive(
             continue;
         };
         if current.as_ref().is_none_or(|case| case.path != path) {
-            if let Some(case) = current.replace(CaseFiles { path: path.clone(), files: BTreeMap::new() }) {
+            if let Some(case) = current.replace(CaseFiles {
+                path: path.clone(),
+                files: BTreeMap::new(),
+            }) {
                 deliver(case, wanted, walk, sink);
             }
             if !seen.insert(path.clone()) {
-                walk.problems.push(format!("the files of {path} do not stand together in {}", archive.display()));
+                walk.problems.push(format!(
+                    "the files of {path} do not stand together in {}",
+                    archive.display()
+                ));
             }
         }
         let Some(case) = current.as_mut() else { continue };
-        let bytes = if wanted.takes(&path) { content(&mut entry)? } else { Vec::new() };
+        let bytes = if wanted.takes(&path) {
+            content(&mut entry)?
+        } else {
+            Vec::new()
+        };
         case.files.insert(name.to_owned(), Content::InMemory(bytes));
     }
     if let Some(case) = current {
@@ -293,9 +329,14 @@ fn deliver(case: CaseFiles, wanted: &Wanted, walk: &mut Walk, sink: &mut dyn FnM
 
 fn content(entry: &mut impl Read) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
-    entry.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    entry
+        .take(MAX_FILE_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| error.to_string())?;
     if bytes.len() as u64 > MAX_FILE_BYTES {
-        return Err(format!("a file in it is larger than the limit of {MAX_FILE_BYTES} bytes"));
+        return Err(format!(
+            "a file in it is larger than the limit of {MAX_FILE_BYTES} bytes"
+        ));
     }
     Ok(bytes)
 }

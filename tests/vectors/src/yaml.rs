@@ -36,7 +36,11 @@ pub struct Entry {
 
 impl Entry {
     fn new(key: String, value: Yaml) -> Self {
-        Entry { key, value, read: Cell::new(false) }
+        Entry {
+            key,
+            value,
+            read: Cell::new(false),
+        }
     }
 }
 
@@ -51,7 +55,9 @@ impl Yaml {
             let node = match event {
                 Event::Scalar(text, style, ..) => scalar(text.into_owned(), style),
                 Event::SequenceStart(..) | Event::MappingStart(..) if open.len() >= MAX_DEPTH => {
-                    return Err(Failure::new(format!("YAML nested deeper than {MAX_DEPTH} levels in line {line}")));
+                    return Err(Failure::new(format!(
+                        "YAML nested deeper than {MAX_DEPTH} levels in line {line}"
+                    )));
                 }
                 Event::SequenceStart(..) => {
                     open.push(Open::List(Vec::new()));
@@ -84,12 +90,15 @@ impl Yaml {
 
     /// The value of `key`; missing keys are an error that names the present ones.
     pub fn get(&self, key: &str) -> Result<&Yaml, Failure> {
-        self.find(key)?.ok_or_else(|| Failure::new(format!("key '{key}' is missing; there are {}", self.keys())))
+        self.find(key)?
+            .ok_or_else(|| Failure::new(format!("key '{key}' is missing; there are {}", self.keys())))
     }
 
     /// The value of `key`, if the mapping has it.
     pub fn find(&self, key: &str) -> Result<Option<&Yaml>, Failure> {
-        let Yaml::Map(entries) = self else { return Err(self.wrong("a mapping")) };
+        let Yaml::Map(entries) = self else {
+            return Err(self.wrong("a mapping"));
+        };
         Ok(entries.iter().find(|entry| entry.key == key).map(|entry| {
             entry.read.set(true);
             &entry.value
@@ -98,7 +107,9 @@ impl Yaml {
 
     /// The entries of a mapping; all count as read.
     pub fn entries(&self) -> Result<impl Iterator<Item = (&str, &Yaml)>, Failure> {
-        let Yaml::Map(entries) = self else { return Err(self.wrong("a mapping")) };
+        let Yaml::Map(entries) = self else {
+            return Err(self.wrong("a mapping"));
+        };
         Ok(entries.iter().map(|entry| {
             entry.read.set(true);
             (entry.key.as_str(), &entry.value)
@@ -107,18 +118,27 @@ impl Yaml {
 
     /// The items of a sequence.
     pub fn list(&self) -> Result<&[Yaml], Failure> {
-        if let Yaml::List(items) = self { Ok(items) } else { Err(self.wrong("a sequence")) }
+        if let Yaml::List(items) = self {
+            Ok(items)
+        } else {
+            Err(self.wrong("a sequence"))
+        }
     }
 
     /// The text of a scalar.
     pub fn text(&self) -> Result<&str, Failure> {
-        if let Yaml::Scalar(text) = self { Ok(text) } else { Err(self.wrong("a scalar")) }
+        if let Yaml::Scalar(text) = self {
+            Ok(text)
+        } else {
+            Err(self.wrong("a scalar"))
+        }
     }
 
     /// A scalar as an unsigned number.
     pub fn u64(&self) -> Result<u64, Failure> {
         let text = self.text()?;
-        text.parse().map_err(|_| Failure::new(format!("'{}' is not an unsigned 64-bit number", short(text))))
+        text.parse()
+            .map_err(|_| Failure::new(format!("'{}' is not an unsigned 64-bit number", short(text))))
     }
 
     /// A scalar as a boolean.
@@ -158,9 +178,16 @@ impl Yaml {
         let below = |name: &str, value: &Yaml| value.unread().map(|rest| format!("{name}.{rest}"));
         match self {
             Yaml::Null | Yaml::Scalar(_) => None,
-            Yaml::List(items) => items.iter().enumerate().find_map(|(i, item)| below(&i.to_string(), item)),
+            Yaml::List(items) => items
+                .iter()
+                .enumerate()
+                .find_map(|(i, item)| below(&i.to_string(), item)),
             Yaml::Map(entries) => entries.iter().find_map(|entry| {
-                if entry.read.get() { below(&entry.key, &entry.value) } else { Some(entry.key.clone()) }
+                if entry.read.get() {
+                    below(&entry.key, &entry.value)
+                } else {
+                    Some(entry.key.clone())
+                }
             }),
         }
     }
@@ -189,7 +216,11 @@ impl Yaml {
 
     fn keys(&self) -> String {
         let Yaml::Map(entries) = self else { return String::new() };
-        entries.iter().map(|entry| entry.key.as_str()).collect::<Vec<_>>().join(", ")
+        entries
+            .iter()
+            .map(|entry| entry.key.as_str())
+            .collect::<Vec<_>>()
+            .join(", ")
     }
 
     fn wrong(&self, wanted: &str) -> Failure {
@@ -228,7 +259,11 @@ impl Open {
 
 fn scalar(text: String, style: ScalarStyle) -> Yaml {
     let plain = matches!(style, ScalarStyle::Plain);
-    if plain && matches!(text.as_str(), "" | "~" | "null") { Yaml::Null } else { Yaml::Scalar(text) }
+    if plain && matches!(text.as_str(), "" | "~" | "null") {
+        Yaml::Null
+    } else {
+        Yaml::Scalar(text)
+    }
 }
 
 fn damaged_text(text: &str) -> String {
@@ -251,7 +286,10 @@ pub(crate) fn hex_bytes(text: &str) -> Option<Vec<u8>> {
         return None;
     }
     let digit = |byte: u8| (byte as char).to_digit(16).map(|value| value as u8);
-    digits.chunks_exact(2).map(|pair| Some(digit(pair[0])? << 4 | digit(pair[1])?)).collect()
+    digits
+        .chunks_exact(2)
+        .map(|pair| Some(digit(pair[0])? << 4 | digit(pair[1])?))
+        .collect()
 }
 
 /// Bytes as `0x` and lower-case digits.
@@ -296,8 +334,18 @@ mod tests {
 
     #[test]
     fn what_no_vector_has_is_refused() {
-        assert!(Yaml::parse("a: 1\na: 2\n").unwrap_err().to_string().contains("stands twice"));
-        assert!(Yaml::parse("a: &x 1\nb: *x\n").unwrap_err().to_string().contains("alias"));
+        assert!(
+            Yaml::parse("a: 1\na: 2\n")
+                .unwrap_err()
+                .to_string()
+                .contains("stands twice")
+        );
+        assert!(
+            Yaml::parse("a: &x 1\nb: *x\n")
+                .unwrap_err()
+                .to_string()
+                .contains("alias")
+        );
         assert!(Yaml::parse(&"[".repeat(100)).is_err());
         assert!(Yaml::parse("a: [1\n").is_err());
         assert!(Yaml::parse("").unwrap().is_null());
@@ -305,7 +353,9 @@ mod tests {
 
     #[test]
     fn damage_changes_every_kind_of_node() {
-        for text in ["true", "false", "0", "17", "'0xff'", "'0x10'", "null", "[]", "[1, 2]", "{}", "{a: 1}", "word"] {
+        for text in [
+            "true", "false", "0", "17", "'0xff'", "'0x10'", "null", "[]", "[1, 2]", "{}", "{a: 1}", "word",
+        ] {
             let doc = Yaml::parse(text).unwrap();
             assert_ne!(format!("{doc:?}"), format!("{:?}", doc.damaged()), "{text}");
         }

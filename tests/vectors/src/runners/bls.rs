@@ -68,18 +68,28 @@ pub(super) fn run(case: &Case) -> Outcome {
         "aggregate" => point_or_null(case, output, aggregate(input)?),
         "eth_aggregate_pubkeys" => {
             let keys: Checked<Vec<PublicKey>> = all(input, pubkey)?;
-            point_or_null(case, output, keys.and_then(|keys| Ok(eth_aggregate_pubkeys(keys)?.to_vec())))
+            point_or_null(
+                case,
+                output,
+                keys.and_then(|keys| Ok(eth_aggregate_pubkeys(keys)?.to_vec())),
+            )
         }
         "sign" => point_or_null(case, output, sign(input)?),
         "verify" => boolean(case, output, verify_one(input)?),
         "aggregate_verify" => boolean(case, output, verify_aggregate(input)?),
-        "fast_aggregate_verify" => {
-            boolean(case, output, verify_fast(input, |keys, message, signature| fast_aggregate_verify(keys, message, signature))?)
-        }
+        "fast_aggregate_verify" => boolean(
+            case,
+            output,
+            verify_fast(input, |keys, message, signature| {
+                fast_aggregate_verify(keys, message, signature)
+            })?,
+        ),
         "eth_fast_aggregate_verify" => boolean(
             case,
             output,
-            verify_fast(input, |keys, message, signature| eth_fast_aggregate_verify(keys, message, signature))?,
+            verify_fast(input, |keys, message, signature| {
+                eth_fast_aggregate_verify(keys, message, signature)
+            })?,
         ),
         "batch_verify" => boolean(case, output, verify_batch(input)?),
         "deserialization_G1" => boolean(case, output, is_g1(input)?),
@@ -92,7 +102,9 @@ pub(super) fn run(case: &Case) -> Outcome {
 /// `output` is the expected point, or `null` where the input must be refused.
 fn point_or_null(case: &Case, output: &Yaml, computed: Checked<Vec<u8>>) -> Outcome {
     match case.expect_validity("output", !output.is_null(), computed)? {
-        Some(bytes) => case.expect_text("output", output, &hex(&bytes)).map(|()| Verdict::Valid),
+        Some(bytes) => case
+            .expect_text("output", output, &hex(&bytes))
+            .map(|()| Verdict::Valid),
         None => Ok(Verdict::Refused),
     }
 }
@@ -144,15 +156,17 @@ fn verify_one(input: &Yaml) -> Result<Checked<bool>, Failure> {
 
 fn verify_aggregate(input: &Yaml) -> Result<Checked<bool>, Failure> {
     let keys = all(input.get("pubkeys")?, pubkey)?;
-    let messages: Vec<Vec<u8>> = input.get("messages")?.list()?.iter().map(Yaml::bytes).collect::<Result<_, _>>()?;
+    let messages: Vec<Vec<u8>> = input
+        .get("messages")?
+        .list()?
+        .iter()
+        .map(Yaml::bytes)
+        .collect::<Result<_, _>>()?;
     let signature = signature(input.get("signature")?.bytes()?);
     Ok(keys.and_then(|keys| Ok(aggregate_verify(&keys, &messages, &signature?))))
 }
 
-fn verify_fast(
-    input: &Yaml,
-    verify: fn(Vec<PublicKey>, &[u8], &Signature) -> bool,
-) -> Result<Checked<bool>, Failure> {
+fn verify_fast(input: &Yaml, verify: fn(Vec<PublicKey>, &[u8], &Signature) -> bool) -> Result<Checked<bool>, Failure> {
     let keys = all(input.get("pubkeys")?, pubkey)?;
     let message = input.get("message")?.bytes()?;
     let signature = signature(input.get("signature")?.bytes()?);
@@ -170,7 +184,11 @@ fn verify_batch(input: &Yaml) -> Result<Checked<bool>, Failure> {
     Ok(keys.and_then(|keys| {
         let rest = messages?.into_iter().zip(signatures?);
         let sets = keys.into_iter().zip(rest);
-        let sets = sets.map(|(pubkey, (message, signature))| SignatureSet { signature, pubkey, message });
+        let sets = sets.map(|(pubkey, (message, signature))| SignatureSet {
+            signature,
+            pubkey,
+            message,
+        });
         Ok(verify_signature_sets(&sets.collect::<Vec<_>>()))
     }))
 }
@@ -186,7 +204,13 @@ fn is_g1(input: &Yaml) -> Result<Checked<bool>, Failure> {
 /// A signature's subgroup is checked when it is verified, so here by hand.
 fn is_g2(input: &Yaml) -> Result<Checked<bool>, Failure> {
     let signature = signature(input.get("signature")?.bytes()?);
-    Ok(signature.and_then(|point| if point.is_in_subgroup() { Ok(true) } else { Err(BlsError::NotInSubgroup.into()) }))
+    Ok(signature.and_then(|point| {
+        if point.is_in_subgroup() {
+            Ok(true)
+        } else {
+            Err(BlsError::NotInSubgroup.into())
+        }
+    }))
 }
 
 /// The message is text; the output has both parts of each coordinate, the real one first, where the encoding of points

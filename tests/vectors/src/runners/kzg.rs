@@ -41,9 +41,10 @@ impl NamedRule for Refusal {
         match self {
             Refusal::Length { .. } => "Length".to_owned(),
             // The variant's name without its fields.
-            Refusal::Kzg(error) => {
-                format!("{error:?}").chars().take_while(|letter| letter.is_ascii_alphanumeric()).collect()
-            }
+            Refusal::Kzg(error) => format!("{error:?}")
+                .chars()
+                .take_while(|letter| letter.is_ascii_alphanumeric())
+                .collect(),
         }
     }
 }
@@ -61,7 +62,9 @@ pub(super) fn run(case: &Case) -> Outcome {
     let output = data.get("output")?;
     let input = Input(data.get("input")?);
     let computed = match case.path().handler() {
-        "blob_to_kzg_commitment" => kzg::blob_to_kzg_commitment(&input.bytes("blob")?).map(point).map_err(Refusal::from),
+        "blob_to_kzg_commitment" => kzg::blob_to_kzg_commitment(&input.bytes("blob")?)
+            .map(point)
+            .map_err(Refusal::from),
         "compute_blob_kzg_proof" => {
             let (blob, commitment) = (input.bytes("blob")?, input.fixed("commitment")?);
             commitment.and_then(|commitment| Ok(point(kzg::compute_blob_kzg_proof(&blob, &commitment)?)))
@@ -77,14 +80,20 @@ pub(super) fn run(case: &Case) -> Outcome {
         "verify_blob_kzg_proof" => verify_blob_kzg_proof(&input)?.map(Value::Bool),
         "verify_blob_kzg_proof_batch" => verify_blob_kzg_proof_batch(&input)?.map(Value::Bool),
         "verify_cell_kzg_proof_batch" => verify_cell_kzg_proof_batch(&input)?.map(Value::Bool),
-        "compute_cells" => kzg::compute_cells(&input.bytes("blob")?).map(|cells| points(&cells)).map_err(Refusal::from),
+        "compute_cells" => kzg::compute_cells(&input.bytes("blob")?)
+            .map(|cells| points(&cells))
+            .map_err(Refusal::from),
         "compute_cells_and_kzg_proofs" => {
             let computed = kzg::compute_cells_and_kzg_proofs(&input.bytes("blob")?);
-            computed.map(|(cells, proofs)| json!([points(&cells), points(&proofs)])).map_err(Refusal::from)
+            computed
+                .map(|(cells, proofs)| json!([points(&cells), points(&proofs)]))
+                .map_err(Refusal::from)
         }
         "recover_cells_and_kzg_proofs" => {
             let computed = kzg::recover_cells_and_kzg_proofs(&input.numbers("cell_indices")?, &input.list("cells")?);
-            computed.map(|(cells, proofs)| json!([points(&cells), points(&proofs)])).map_err(Refusal::from)
+            computed
+                .map(|(cells, proofs)| json!([points(&cells), points(&proofs)]))
+                .map_err(Refusal::from)
         }
         other => return Err(Failure::new(format!("no code for handler '{other}'"))),
     };
@@ -108,13 +117,22 @@ fn verify_blob_kzg_proof(input: &Input) -> Result<Checked<bool>, Failure> {
 fn verify_blob_kzg_proof_batch(input: &Input) -> Result<Checked<bool>, Failure> {
     let blobs = input.list("blobs")?;
     let (commitments, proofs) = (input.fixed_list("commitments")?, input.fixed_list("proofs")?);
-    Ok((|| Ok(kzg::verify_blob_kzg_proof_batch(&blobs, &commitments?, &proofs?)?))())
+    Ok((|| {
+        Ok(kzg::verify_blob_kzg_proof_batch(&blobs, &commitments?, &proofs?)?)
+    })())
 }
 
 fn verify_cell_kzg_proof_batch(input: &Input) -> Result<Checked<bool>, Failure> {
     let (indices, cells) = (input.numbers("cell_indices")?, input.list("cells")?);
     let (commitments, proofs) = (input.fixed_list("commitments")?, input.fixed_list("proofs")?);
-    Ok((|| Ok(kzg::verify_cell_kzg_proof_batch(&commitments?, &indices, &cells, &proofs?)?))())
+    Ok((|| {
+        Ok(kzg::verify_cell_kzg_proof_batch(
+            &commitments?,
+            &indices,
+            &cells,
+            &proofs?,
+        )?)
+    })())
 }
 
 fn point(bytes: [u8; 48]) -> Value {

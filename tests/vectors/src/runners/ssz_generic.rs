@@ -52,12 +52,15 @@ pub(super) fn run(case: &Case) -> Outcome {
 
 /// A part of the case's name, which has the form `vec_uint16_8_random_0`.
 fn part(name: &str, index: usize) -> Result<&str, Failure> {
-    name.split('_').nth(index).ok_or_else(|| Failure::new(format!("the name '{name}' tells no type")))
+    name.split('_')
+        .nth(index)
+        .ok_or_else(|| Failure::new(format!("the name '{name}' tells no type")))
 }
 
 fn number(name: &str, index: usize) -> Result<u64, Failure> {
     let text = part(name, index)?;
-    text.parse().map_err(|_| Failure::new(format!("'{text}' in the name of the case is no length")))
+    text.parse()
+        .map_err(|_| Failure::new(format!("'{text}' in the name of the case is no length")))
 }
 
 fn unknown(name: &str) -> Outcome {
@@ -113,7 +116,9 @@ fn check<T: Ssz + Json>(case: &Case, shape: &[Bound]) -> Outcome {
         other => return Err(Failure::new(format!("unknown suite '{other}'"))),
     };
     let decoded = T::decode_from(&bytes, FORK, shape);
-    let Some(value) = case.expect_validity("decoding", valid, decoded)? else { return Ok(Verdict::Refused) };
+    let Some(value) = case.expect_validity("decoding", valid, decoded)? else {
+        return Ok(Verdict::Refused);
+    };
     case.expect_ssz("encoding", SERIALIZED, &encode(&value, shape))?;
     case.expect_text("root", case.meta()?.get("root")?, &value.root(FORK, shape).to_string())?;
     let mut json = Out::memory(bytes.len());

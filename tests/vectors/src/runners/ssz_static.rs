@@ -22,14 +22,24 @@ pub(super) fn run(case: &Case) -> Outcome {
     case.expect_ssz("encoding", SERIALIZED, &value.ssz_bytes(fork))?;
     if value.ssz_len(fork) != bytes.len() {
         let told = value.ssz_len(fork);
-        return Err(Failure::new(format!("the length is told as {told}, but there are {} bytes", bytes.len())));
+        return Err(Failure::new(format!(
+            "the length is told as {told}, but there are {} bytes",
+            bytes.len()
+        )));
     }
     if let Some(fixed) = (info.fixed_len)(fork)
         && fixed != bytes.len()
     {
-        return Err(Failure::new(format!("the fixed length is {fixed}, but there are {} bytes", bytes.len())));
+        return Err(Failure::new(format!(
+            "the fixed length is {fixed}, but there are {} bytes",
+            bytes.len()
+        )));
     }
-    case.expect_text("root", case.yaml("roots.yaml")?.get("root")?, &value.ssz_root(fork).to_string())?;
+    case.expect_text(
+        "root",
+        case.yaml("roots.yaml")?.get("root")?,
+        &value.ssz_root(fork).to_string(),
+    )?;
     let json = parse_json(&value.json(fork))?;
     case.expect_yaml("value", &*case.yaml("value.yaml")?, &json)?;
     // The value stands for the YAML now, so reading it back is reading the expected value.

@@ -131,6 +131,10 @@ fn write_json(selector: u8, value: &impl Json, fork: Fork, out: &mut Out) {
 }
 
 fn read_json(value: &Value) -> Result<(u8, &Value), JsonError> {
-    let member = |name: &str| value.get(name).ok_or_else(|| JsonError::new(format!("field '{name}' is missing")));
+    let member = |name: &str| {
+        value
+            .get(name)
+            .ok_or_else(|| JsonError::new(format!("field '{name}' is missing")))
+    };
     Ok((u8::from_json(member("selector")?, Fork::Phase0, &[])?, member("data")?))
 }
