@@ -11,6 +11,7 @@
 pub mod config;
 pub mod constants;
 pub mod fork;
+pub mod helpers;
 pub mod preset;
 pub mod ssz;
 pub mod types;
