@@ -32,12 +32,12 @@ impl NewKdf {
     }
 }
 
-/// Memory of scrypt in bytes: twice that of EIP-2335's parameters, for files made with doubled ones. A machine with 2 GB
-/// survives it.
-const MAX_SCRYPT_MEMORY: u64 = 512 << 20;
-/// Work of scrypt, n·r·p: eight times EIP-2335's 2^21, 8 s on a fast core and about a minute on a small board.
+/// Memory of scrypt in bytes: twice that of EIP-2335's parameters, for files made with n doubled, and 1 MiB for the
+/// blocks beside the big table. A machine with 1 GB survives it.
+const MAX_SCRYPT_MEMORY: u64 = 513 << 20;
+/// Work of scrypt, n·r·p: eight times EIP-2335's 2^21, 8 s on a fast core, by estimate a minute on a small board.
 const MAX_SCRYPT_WORK: u64 = 1 << 24;
-/// Rounds of PBKDF2: 32 times EIP-2335's 2^18, 2 s on a core with SHA instructions and about 20 on one without.
+/// Rounds of PBKDF2: 32 times EIP-2335's 2^18, 2 s on a core with SHA instructions, by estimate 20 without.
 const MAX_PBKDF2_ROUNDS: u64 = 1 << 23;
 /// Longest salt in bytes: eight times the usual 32, as no tool writes a longer one.
 pub(super) const MAX_SALT_BYTES: usize = 256;
@@ -137,22 +137,23 @@ mod tests {
         let refusal = |n, r, p| Kdf::scrypt(n, r, p, Vec::new()).err();
         assert_eq!(refusal(1 << 18, 8, 1), None);
         assert_eq!(refusal(1 << 18, 8, 8), None);
+        assert_eq!(refusal(1 << 19, 8, 4), None);
         assert_eq!(
             refusal(1 << 18, 8, 9),
             Some(cost("steps of scrypt (n·r·p)", 9 << 21, 1 << 24))
         );
         assert_eq!(
-            refusal(1 << 19, 8, 1),
-            Some(cost("bytes of memory", (512 << 20) + 1024, 512 << 20))
+            refusal(1 << 20, 8, 1),
+            Some(cost("bytes of memory", (1 << 30) + 1024, 513 << 20))
         );
         assert_eq!(
             refusal(2, 1, 1 << 23),
-            Some(cost("bytes of memory", (1 << 30) + 256, 512 << 20))
+            Some(cost("bytes of memory", (1 << 30) + 256, 513 << 20))
         );
         let huge = 1 << 63;
         assert_eq!(
             refusal(huge, u64::MAX, u64::MAX),
-            Some(cost("bytes of memory", u128::MAX, 512 << 20))
+            Some(cost("bytes of memory", u128::MAX, 513 << 20))
         );
         assert!(matches!(refusal(2, 1, u64::MAX), Some(KeystoreError::Cost { .. })));
         for (n, r, p) in [(0, 8, 1), (1, 8, 1), (3, 8, 1), (2, 0, 1), (2, 1, 0)] {
