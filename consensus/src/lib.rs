@@ -8,5 +8,6 @@ pub mod constants;
 pub mod fork;
 pub mod preset;
 pub mod ssz;
-pub use fork::Fork;
 pub mod types;
+
+pub use fork::Fork;

@@ -37,6 +37,9 @@ impl<T: Ssz + Json> DynSsz for T {
     }
 }
 
+/// A value of some container on the heap.
+pub type BoxedSsz = Box<dyn DynSsz>;
+
 /// What can be done with a container whose name is known.
 pub struct TypeInfo {
     /// The spec's name of the container.
@@ -46,11 +49,11 @@ pub struct TypeInfo {
     /// The first fork that no longer has it.
     pub until: Option<Fork>,
     /// Decodes SSZ bytes as of a fork; strict.
-    pub decode: fn(&[u8], Fork) -> Result<Box<dyn DynSsz>, SszError>,
+    pub decode: fn(&[u8], Fork) -> Result<BoxedSsz, SszError>,
     /// Reads the Beacon API's JSON as of a fork.
-    pub from_json: fn(&serde_json::Value, Fork) -> Result<Box<dyn DynSsz>, JsonError>,
+    pub from_json: fn(&serde_json::Value, Fork) -> Result<BoxedSsz, JsonError>,
     /// The default value as of a fork: zeros, empty lists, vectors at full length.
-    pub default: fn(Fork) -> Box<dyn DynSsz>,
+    pub default: fn(Fork) -> BoxedSsz,
     /// The length of every encoding as of a fork, `None` if it varies.
     pub fixed_len: fn(Fork) -> Option<usize>,
 }
