@@ -1,25 +1,31 @@
 //! The constants of the specs: what neither preset nor config can change.
 //!
 //! One declaration makes the constants and the list of them that `/eth/v1/config/spec` tells, so that the two agree.
-//! Bytes are arrays, a withdrawal prefix or request type is a `u8`, and what indexes an array is a `usize`.
+//! Bytes are `Bytes<N>`, a withdrawal prefix or request type is a `u8`, and what indexes an array is a `usize`.
 //! `UINT256_MAX` (fulu/das-core.md) is `U256::MAX`, and `ENDIANNESS` is in `to_le_bytes`.
+
+use crate::ssz::Bytes;
 
 /// Declares constants, each with its section in the specs and what it is, and the list that the Beacon API tells.
 macro_rules! constants {
     (@type Bytes1) => { u8 };
-    (@type Bytes4) => { [u8; 4] };
-    (@type Bytes32) => { [u8; 32] };
-    (@type Bytes96) => { [u8; 96] };
+    (@type Bytes4) => { Bytes<4> };
+    (@value Bytes4 $value:expr) => { Bytes($value) };
+    (@type Bytes32) => { Bytes<32> };
+    (@value Bytes32 $value:expr) => { Bytes($value) };
+    (@type Bytes96) => { Bytes<96> };
+    (@value Bytes96 $value:expr) => { Bytes($value) };
     (@type $number:ident) => { $number };
+    (@value $kind:ident $value:expr) => { $value };
     (@show Bytes1 $value:expr) => { hex(&[$value]) };
-    (@show Bytes4 $value:expr) => { hex(&$value) };
-    (@show Bytes32 $value:expr) => { hex(&$value) };
-    (@show Bytes96 $value:expr) => { hex(&$value) };
+    (@show Bytes4 $value:expr) => { $value.to_string() };
+    (@show Bytes32 $value:expr) => { $value.to_string() };
+    (@show Bytes96 $value:expr) => { $value.to_string() };
     (@show $number:ident $value:expr) => { $value.to_string() };
     ($($document:literal { $($name:ident: $kind:ident = $value:expr, $doc:literal;)* })*) => {
         $($(
             #[doc = concat!($doc, " Spec: ", $document, ".")]
-            pub const $name: constants!(@type $kind) = $value;
+            pub const $name: constants!(@type $kind) = constants!(@value $kind $value);
         )*)*
 
         /// Every constant with its value as the Beacon API writes it (decimal or 0x-hex), in the specs' order.

@@ -10,13 +10,19 @@
 
 pub mod config;
 pub mod constants;
+pub mod error;
 pub mod fork;
 pub mod helpers;
+pub mod keys;
 pub mod preset;
+pub mod signing;
 pub mod ssz;
+pub mod state;
 pub mod types;
 pub use config::Config;
+pub use error::Invalid;
 pub use fork::Fork;
+pub use state::State;
 
 /// The release of the consensus-specs that this crate implements.
 pub const SPEC_VERSION: &str = "v1.7.0-alpha.13";

@@ -6,7 +6,11 @@
 
 use crypto::hash::{Hash256, sha256};
 
-use crate::preset::SHUFFLE_ROUND_COUNT;
+use crate::constants::DOMAIN_BEACON_ATTESTER;
+use crate::helpers::accessors::{committee_count, get_active_validator_indices, get_seed};
+use crate::preset::{SHUFFLE_ROUND_COUNT, SLOTS_PER_EPOCH};
+use crate::state::State;
+use crate::types::{CommitteeIndex, Epoch, Slot, ValidatorIndex};
 
 /// Positions that the bits of one hash decide.
 const POSITIONS_PER_HASH: usize = 256;
@@ -46,6 +50,64 @@ pub fn shuffle_list<T>(list: &mut [T], seed: &Hash256) {
         mirror(head, 0, seed, round);
         mirror(tail, pivot + 1, seed, round);
     }
+}
+
+/// The active validators of an epoch in shuffled order: every committee of the epoch is a slice of it.
+///
+/// Indices are kept in 32 bits, since a registry that needs more would not fit in memory; it halves what three epochs of
+/// a million validators take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EpochShuffling {
+    /// The epoch whose committees these are.
+    pub epoch: Epoch,
+    /// The seed that the order came from.
+    pub seed: Hash256,
+    /// Active validators in shuffled order.
+    pub shuffled: Vec<u32>,
+    /// Spec: phase0/beacon-chain.md, `get_committee_count_per_slot`.
+    pub committees_per_slot: u64,
+}
+
+impl EpochShuffling {
+    /// Shuffles the active validators of `epoch`.
+    pub fn compute(state: &State, epoch: Epoch) -> Self {
+        let seed = get_seed(state, epoch, DOMAIN_BEACON_ATTESTER).0;
+        let mut shuffled: Vec<u32> = get_active_validator_indices(state, epoch)
+            .into_iter()
+            .map(|index| index as u32)
+            .collect();
+        let committees_per_slot = committee_count(shuffled.len() as u64);
+        shuffle_list(&mut shuffled, &seed);
+        EpochShuffling {
+            epoch,
+            seed,
+            shuffled,
+            committees_per_slot,
+        }
+    }
+
+    /// The committee at a slot of this epoch; `None` if the epoch is another or there is no committee of that index.
+    ///
+    /// Spec: phase0/beacon-chain.md, `compute_committee`.
+    pub fn committee(&self, slot: Slot, index: CommitteeIndex) -> Option<&[u32]> {
+        if slot / SLOTS_PER_EPOCH != self.epoch || index >= self.committees_per_slot {
+            return None;
+        }
+        let count = (self.committees_per_slot * SLOTS_PER_EPOCH) as usize;
+        let number = (slot % SLOTS_PER_EPOCH * self.committees_per_slot + index) as usize;
+        let len = self.shuffled.len();
+        self.shuffled.get(len * number / count..len * (number + 1) / count)
+    }
+
+    /// Memory that this holds, in bytes.
+    pub fn size(&self) -> usize {
+        size_of::<Self>() + self.shuffled.capacity() * size_of::<u32>()
+    }
+}
+
+/// An index from a shuffling as the spec's type.
+pub fn validator_index(index: u32) -> ValidatorIndex {
+    ValidatorIndex::from(index)
 }
 
 /// Swaps the pairs of `part` that the bits of this round select; `start` is the position of its first item in the list.
