@@ -1,7 +1,7 @@
 //! How the benchmarks measure: the least processor time of many runs, per item, and its ratio to the first line of its group.
 //!
 //! The least time is what the work costs when nothing disturbs it, which on a busy or small machine no mean tells. It is
-//! sixty lines and not `criterion` (40 crates, plots and statistics of noise that is not ours) or `divan` (clap and an
+//! eighty lines and not `criterion` (40 crates, plots and statistics of noise that is not ours) or `divan` (clap and an
 //! attribute macro), because what is wanted is ratios between kernels in one table.
 
 use std::hint::black_box;
