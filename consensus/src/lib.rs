@@ -11,8 +11,12 @@
 pub mod config;
 pub mod constants;
 pub mod fork;
+pub mod helpers;
 pub mod preset;
 pub mod ssz;
 pub mod types;
 pub use config::Config;
 pub use fork::Fork;
+
+/// The release of the consensus-specs that this crate implements.
+pub const SPEC_VERSION: &str = "v1.7.0-alpha.13";
