@@ -70,13 +70,15 @@ constants! {
         DOMAIN_VOLUNTARY_EXIT: Bytes4 = [0x04, 0, 0, 0], "Domain of a voluntary exit.";
         DOMAIN_SELECTION_PROOF: Bytes4 = [0x05, 0, 0, 0], "Domain of an aggregator's selection proof.";
         DOMAIN_AGGREGATE_AND_PROOF: Bytes4 = [0x06, 0, 0, 0], "Domain of an aggregate with its proof.";
-        DOMAIN_APPLICATION_MASK: Bytes4 = [0, 0, 0, 0x01], "Bit that marks domains of applications outside the protocol.";
+        DOMAIN_APPLICATION_MASK: Bytes4 = [0, 0, 0, 0x01],
+            "Bit that marks domains of applications outside the protocol.";
     }
     "phase0/deposit-contract.md, Constants" {
         DEPOSIT_CONTRACT_TREE_DEPTH: u64 = 32, "Depth of the deposit contract's tree.";
     }
     "phase0/fast-confirmation.md, Constants" {
-        COMMITTEE_WEIGHT_ESTIMATION_ADJUSTMENT_FACTOR: u64 = 5, "Per mille added to the weight estimated over part of an epoch.";
+        COMMITTEE_WEIGHT_ESTIMATION_ADJUSTMENT_FACTOR: u64 = 5,
+            "Per mille added to the weight estimated over part of an epoch.";
     }
     "phase0/fork-choice.md, Constant" {
         BASIS_POINTS: u64 = 10000, "Basis points in a whole, which the `*_BPS` values divide a slot by.";
@@ -107,7 +109,8 @@ constants! {
     }
     "altair/beacon-chain.md, Domains" {
         DOMAIN_SYNC_COMMITTEE: Bytes4 = [0x07, 0, 0, 0], "Domain of a sync committee message.";
-        DOMAIN_SYNC_COMMITTEE_SELECTION_PROOF: Bytes4 = [0x08, 0, 0, 0], "Domain of a sync aggregator's selection proof.";
+        DOMAIN_SYNC_COMMITTEE_SELECTION_PROOF: Bytes4 = [0x08, 0, 0, 0],
+            "Domain of a sync aggregator's selection proof.";
         DOMAIN_CONTRIBUTION_AND_PROOF: Bytes4 = [0x09, 0, 0, 0], "Domain of a contribution with its proof.";
     }
     "altair/bls.md, Constants" {
@@ -157,8 +160,10 @@ constants! {
     }
     "electra/light-client/sync-protocol.md, New constants" {
         FINALIZED_ROOT_GINDEX_ELECTRA: u64 = 169, "Place of the finalized root in the state, Electra and Fulu.";
-        CURRENT_SYNC_COMMITTEE_GINDEX_ELECTRA: u64 = 86, "Place of the current sync committee in the state, Electra and Fulu.";
-        NEXT_SYNC_COMMITTEE_GINDEX_ELECTRA: u64 = 87, "Place of the next sync committee in the state, Electra and Fulu.";
+        CURRENT_SYNC_COMMITTEE_GINDEX_ELECTRA: u64 = 86,
+            "Place of the current sync committee in the state, Electra and Fulu.";
+        NEXT_SYNC_COMMITTEE_GINDEX_ELECTRA: u64 = 87,
+            "Place of the next sync committee in the state, Electra and Fulu.";
     }
     "gloas/beacon-chain.md, Index flags" {
         BUILDER_INDEX_FLAG: u64 = 1 << 40, "Bit by which a validator index names a builder.";
@@ -171,8 +176,10 @@ constants! {
     }
     "gloas/beacon-chain.md, Misc" {
         BUILDER_INDEX_SELF_BUILD: u64 = u64::MAX, "Builder index of a proposer that builds for itself.";
-        BUILDER_PAYMENT_THRESHOLD_NUMERATOR: u64 = 6, "Share of the weight from which a builder must pay: above the line.";
-        BUILDER_PAYMENT_THRESHOLD_DENOMINATOR: u64 = 10, "Share of the weight from which a builder must pay: below the line.";
+        BUILDER_PAYMENT_THRESHOLD_NUMERATOR: u64 = 6,
+            "Share of the weight from which a builder must pay: above the line.";
+        BUILDER_PAYMENT_THRESHOLD_DENOMINATOR: u64 = 10,
+            "Share of the weight from which a builder must pay: below the line.";
     }
     "gloas/beacon-chain.md, Withdrawal prefixes" {
         BUILDER_WITHDRAWAL_PREFIX: Bytes1 = 0xb0, "Credentials of a builder.";
@@ -194,7 +201,8 @@ constants! {
     }
     "gloas/light-client/sync-protocol.md, New constants" {
         FINALIZED_ROOT_GINDEX_GLOAS: u64 = 735, "Place of the finalized root in the state, from Gloas on.";
-        CURRENT_SYNC_COMMITTEE_GINDEX_GLOAS: u64 = 2945, "Place of the current sync committee in the state, from Gloas on.";
+        CURRENT_SYNC_COMMITTEE_GINDEX_GLOAS: u64 = 2945,
+            "Place of the current sync committee in the state, from Gloas on.";
         NEXT_SYNC_COMMITTEE_GINDEX_GLOAS: u64 = 2946, "Place of the next sync committee in the state, from Gloas on.";
         EXECUTION_BLOCK_HASH_GINDEX: u64 = 412, "Place of the block hash in the body, Capella.";
         EXECUTION_BLOCK_HASH_GINDEX_DENEB: u64 = 812, "Place of the block hash in the body, Deneb up to Fulu.";

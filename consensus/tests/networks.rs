@@ -1,4 +1,4 @@
-//! The built-in networks against the config files that other clients ship, where the shared folder with them is present.
+//! The built-in networks against the config files that other clients ship, where the shared folder with them is.
 
 use consensus::config::{Config, NETWORKS, Yaml};
 use std::io::Write;

@@ -16,8 +16,8 @@ const MAX_SCHEDULED_EPOCH: u64 = u64::MAX / MAX_SLOT_DURATION_MS / SLOTS_PER_EPO
 /// Attestation subnets: a config value, but also the length of a bit vector in messages, so there is one that works.
 const ATTESTATION_SUBNETS: u64 = 64;
 
-/// Any count or amount of the config, at most, where nothing else bounds it. Products of two of them with what the specs
-/// multiply them by stay within 64 bits.
+/// Any count of the config, at most, where nothing else bounds it: the products that the specs make of two of them stay
+/// far from the end of 64 bits.
 const MAX_COUNT: u64 = 1 << 24;
 
 /// Refuses the config of another preset.
@@ -26,9 +26,9 @@ pub(super) fn preset(value: &Yaml) -> Result<(), ConfigError> {
         return Ok(());
     }
     Err(ConfigError(format!(
-        "the config has {PRESET_BASE} {}, and this program is compiled for the preset '{PRESET_NAME}': take a program that \
-         is compiled for the config's preset (the cargo feature `minimal` selects minimal, mainnet is without it), or a \
-         config with {PRESET_BASE} '{PRESET_NAME}'",
+        "the config has {PRESET_BASE} {}, and this program is compiled for the preset '{PRESET_NAME}': take a \
+         program that is compiled for the config's preset (the cargo feature `minimal` selects minimal, mainnet is \
+         without it), or a config with {PRESET_BASE} '{PRESET_NAME}'",
         value.describe()
     )))
 }
@@ -42,8 +42,8 @@ pub(super) fn agrees_with_preset(name: &str, value: &Yaml) -> Result<(), ConfigE
         return Ok(());
     }
     Err(ConfigError(format!(
-        "the config has {name} {}, and the preset '{PRESET_NAME}' of this program has {compiled}: presets are fixed when the \
-         program is compiled, so remove the line or take the network's own program",
+        "the config has {name} {}, and the preset '{PRESET_NAME}' of this program has {compiled}: presets are \
+         fixed when the program is compiled, so remove the line or take the network's own program",
         value.describe()
     )))
 }
@@ -76,7 +76,14 @@ pub(super) fn slot_duration(milliseconds: Option<u64>, seconds: Option<u64>) -> 
     }
 }
 
-fn refuse(name: &str, value: u64, expected: &str) -> Result<(), ConfigError> {
+/// Fields with their names, written once.
+macro_rules! numbers {
+    [$config:ident: $($field:ident),*] => { [$((stringify!($field), $config.$field)),*] };
+}
+
+/// Refuses a field, whose name stands in small letters as in the struct, or in capitals.
+fn refuse(field: &str, value: u64, expected: &str) -> Result<(), ConfigError> {
+    let name = field.to_uppercase();
     Err(ConfigError(format!("{name} is {value}: expected {expected}")))
 }
 
@@ -87,8 +94,11 @@ impl Config {
         self.check_forks()?;
         self.check_blob_schedule()?;
         self.check_times()?;
+        self.check_divisors()?;
         self.check_counts()?;
-        self.check_network()
+        self.check_balances()?;
+        self.check_network()?;
+        self.check_blobs_and_columns()
     }
 
     /// Forks come in order, at epochs whose times can be counted, and scheduled ones have versions of their own: a
@@ -104,8 +114,8 @@ impl Config {
                 let (earlier_name, earlier_epoch) = (earlier.name().to_uppercase(), self.fork_epoch(earlier));
                 if earlier_epoch > epoch {
                     return Err(ConfigError(format!(
-                        "{name}_FORK_EPOCH is {epoch}, before {earlier_name}_FORK_EPOCH, which is {earlier_epoch} (a line \
-                         that is missing has the standard value): forks come in order, so correct one of them"
+                        "{name}_FORK_EPOCH is {epoch}, before {earlier_name}_FORK_EPOCH, which is {earlier_epoch} (a \
+                         line that is missing has the standard value): forks come in order, so correct one of them"
                     )));
                 }
                 let version = self.fork_version(fork);
@@ -124,25 +134,21 @@ impl Config {
         for entry in &self.blob_schedule {
             if entry.epoch < self.fulu_fork_epoch {
                 return Err(ConfigError(format!(
-                    "BLOB_SCHEDULE has an entry for epoch {}, before FULU_FORK_EPOCH, which is {} (a line that is missing \
-                     has the standard value): remove the entry, or set `BLOB_SCHEDULE: []`",
+                    "BLOB_SCHEDULE has an entry for epoch {}, before FULU_FORK_EPOCH, which is {} (a line that is \
+                     missing has the standard value): remove the entry, or set `BLOB_SCHEDULE: []`",
                     entry.epoch, self.fulu_fork_epoch
                 )));
             }
             if entry.epoch != FAR_FUTURE_EPOCH && entry.epoch > MAX_SCHEDULED_EPOCH {
                 return refuse(
-                    "EPOCH in BLOB_SCHEDULE",
+                    "EPOCH",
                     entry.epoch,
-                    &format!("at most {MAX_SCHEDULED_EPOCH}"),
+                    &format!("at most {MAX_SCHEDULED_EPOCH} in BLOB_SCHEDULE"),
                 );
             }
             if entry.max_blobs_per_block > MAX_BLOB_COMMITMENTS_PER_BLOCK {
-                let expected = format!("at most {MAX_BLOB_COMMITMENTS_PER_BLOCK} (MAX_BLOB_COMMITMENTS_PER_BLOCK)");
-                return refuse(
-                    "MAX_BLOBS_PER_BLOCK in BLOB_SCHEDULE",
-                    entry.max_blobs_per_block,
-                    &expected,
-                );
+                let expected = format!("at most {MAX_BLOB_COMMITMENTS_PER_BLOCK} in each entry of BLOB_SCHEDULE");
+                return refuse("MAX_BLOBS_PER_BLOCK", entry.max_blobs_per_block, &expected);
             }
         }
         match self
@@ -163,18 +169,11 @@ impl Config {
             let expected = format!("1 to {MAX_SLOT_DURATION_MS} milliseconds");
             return refuse(SLOT_DURATION_MS, self.slot_duration_ms, &expected);
         }
-        let within_slot = [
-            ("PROPOSER_REORG_CUTOFF_BPS", self.proposer_reorg_cutoff_bps),
-            ("ATTESTATION_DUE_BPS", self.attestation_due_bps),
-            ("AGGREGATE_DUE_BPS", self.aggregate_due_bps),
-            ("SYNC_MESSAGE_DUE_BPS", self.sync_message_due_bps),
-            ("CONTRIBUTION_DUE_BPS", self.contribution_due_bps),
-            ("ATTESTATION_DUE_BPS_GLOAS", self.attestation_due_bps_gloas),
-            ("AGGREGATE_DUE_BPS_GLOAS", self.aggregate_due_bps_gloas),
-            ("SYNC_MESSAGE_DUE_BPS_GLOAS", self.sync_message_due_bps_gloas),
-            ("CONTRIBUTION_DUE_BPS_GLOAS", self.contribution_due_bps_gloas),
-            ("PAYLOAD_DUE_BPS", self.payload_due_bps),
-            ("PAYLOAD_ATTESTATION_DUE_BPS", self.payload_attestation_due_bps),
+        let within_slot = numbers![self:
+            proposer_reorg_cutoff_bps, attestation_due_bps, aggregate_due_bps, sync_message_due_bps,
+            contribution_due_bps, attestation_due_bps_gloas, aggregate_due_bps_gloas,
+            sync_message_due_bps_gloas, contribution_due_bps_gloas, payload_due_bps,
+            payload_attestation_due_bps
         ];
         for (name, value) in within_slot {
             if value > BASIS_POINTS {
@@ -185,169 +184,81 @@ impl Config {
                 );
             }
         }
-        let seconds = [
-            ("MIN_GENESIS_TIME", self.min_genesis_time),
-            ("GENESIS_DELAY", self.genesis_delay),
-            ("SECONDS_PER_ETH1_BLOCK", self.seconds_per_eth1_block),
-        ];
+        let seconds = numbers![self: min_genesis_time, genesis_delay, seconds_per_eth1_block];
         // Unix time in 32 bits reaches the year 2106; twice that leaves room and keeps milliseconds far from overflow.
         at_most(&seconds, 1 << 33)
     }
 
-    fn check_counts(&self) -> Result<(), ConfigError> {
-        // The specs divide or take remainders by these.
-        let divisors = [
-            ("INACTIVITY_SCORE_BIAS", self.inactivity_score_bias),
-            ("CHURN_LIMIT_QUOTIENT", self.churn_limit_quotient),
-            ("CHURN_LIMIT_QUOTIENT_GLOAS", self.churn_limit_quotient_gloas),
-            (
-                "CONSOLIDATION_CHURN_LIMIT_QUOTIENT",
-                self.consolidation_churn_limit_quotient,
-            ),
-            ("EPOCHS_PER_SUBNET_SUBSCRIPTION", self.epochs_per_subnet_subscription),
-            ("BLOB_SIDECAR_SUBNET_COUNT", self.blob_sidecar_subnet_count),
-            (
-                "BLOB_SIDECAR_SUBNET_COUNT_ELECTRA",
-                self.blob_sidecar_subnet_count_electra,
-            ),
-            ("NUMBER_OF_CUSTODY_GROUPS", self.number_of_custody_groups),
-            (
-                "DATA_COLUMN_SIDECAR_SUBNET_COUNT",
-                self.data_column_sidecar_subnet_count,
-            ),
-            (
-                "BALANCE_PER_ADDITIONAL_CUSTODY_GROUP",
-                self.balance_per_additional_custody_group,
-            ),
+    /// The specs divide or take remainders by these.
+    fn check_divisors(&self) -> Result<(), ConfigError> {
+        let divisors = numbers![self:
+            inactivity_score_bias, churn_limit_quotient, churn_limit_quotient_gloas,
+            consolidation_churn_limit_quotient, epochs_per_subnet_subscription, blob_sidecar_subnet_count,
+            blob_sidecar_subnet_count_electra, number_of_custody_groups, data_column_sidecar_subnet_count,
+            balance_per_additional_custody_group
         ];
         for (name, value) in divisors {
             if value == 0 {
                 return refuse(name, value, "at least 1, because the specs divide by it");
             }
         }
-        let counts = [
-            (
-                "MIN_VALIDATOR_WITHDRAWABILITY_DELAY",
-                self.min_validator_withdrawability_delay,
-            ),
-            (
-                "MIN_BUILDER_WITHDRAWABILITY_DELAY",
-                self.min_builder_withdrawability_delay,
-            ),
-            ("SHARD_COMMITTEE_PERIOD", self.shard_committee_period),
-            ("ETH1_FOLLOW_DISTANCE", self.eth1_follow_distance),
-            ("INACTIVITY_SCORE_BIAS", self.inactivity_score_bias),
-            ("INACTIVITY_SCORE_RECOVERY_RATE", self.inactivity_score_recovery_rate),
-            ("CHURN_LIMIT_QUOTIENT", self.churn_limit_quotient),
-            ("CHURN_LIMIT_QUOTIENT_GLOAS", self.churn_limit_quotient_gloas),
-            (
-                "CONSOLIDATION_CHURN_LIMIT_QUOTIENT",
-                self.consolidation_churn_limit_quotient,
-            ),
-            ("MIN_PER_EPOCH_CHURN_LIMIT", self.min_per_epoch_churn_limit),
-            (
-                "MAX_PER_EPOCH_ACTIVATION_CHURN_LIMIT",
-                self.max_per_epoch_activation_churn_limit,
-            ),
-            ("PROPOSER_SCORE_BOOST", self.proposer_score_boost),
-            ("REORG_HEAD_WEIGHT_THRESHOLD", self.reorg_head_weight_threshold),
-            ("REORG_PARENT_WEIGHT_THRESHOLD", self.reorg_parent_weight_threshold),
-            (
-                "REORG_MAX_EPOCHS_SINCE_FINALIZATION",
-                self.reorg_max_epochs_since_finalization,
-            ),
-            (
-                "MIN_EPOCHS_FOR_BLOB_SIDECARS_REQUESTS",
-                self.min_epochs_for_blob_sidecars_requests,
-            ),
-            (
-                "MIN_EPOCHS_FOR_DATA_COLUMN_SIDECARS_REQUESTS",
-                self.min_epochs_for_data_column_sidecars_requests,
-            ),
+        Ok(())
+    }
+
+    fn check_counts(&self) -> Result<(), ConfigError> {
+        let counts = numbers![self:
+            min_validator_withdrawability_delay, min_builder_withdrawability_delay, shard_committee_period,
+            eth1_follow_distance, inactivity_score_bias, inactivity_score_recovery_rate,
+            churn_limit_quotient, churn_limit_quotient_gloas, consolidation_churn_limit_quotient,
+            min_per_epoch_churn_limit, max_per_epoch_activation_churn_limit, proposer_score_boost,
+            reorg_head_weight_threshold, reorg_parent_weight_threshold, reorg_max_epochs_since_finalization,
+            min_epochs_for_blob_sidecars_requests, min_epochs_for_data_column_sidecars_requests
         ];
         at_most(&counts, MAX_COUNT)?;
-        // Balances: the specs add and compare them, so they only have to be far from the end of 64 bits.
-        let balances = [
-            ("EJECTION_BALANCE", self.ejection_balance),
-            (
-                "MIN_PER_EPOCH_CHURN_LIMIT_ELECTRA",
-                self.min_per_epoch_churn_limit_electra,
-            ),
-            (
-                "MAX_PER_EPOCH_ACTIVATION_EXIT_CHURN_LIMIT",
-                self.max_per_epoch_activation_exit_churn_limit,
-            ),
-            (
-                "MAX_PER_EPOCH_ACTIVATION_CHURN_LIMIT_GLOAS",
-                self.max_per_epoch_activation_churn_limit_gloas,
-            ),
-            (
-                "BALANCE_PER_ADDITIONAL_CUSTODY_GROUP",
-                self.balance_per_additional_custody_group,
-            ),
+        // Spec: phase0/fast-confirmation.md gives this as its greatest value.
+        at_most(&numbers![self: confirmation_byzantine_threshold], 25)
+    }
+
+    /// The specs add and compare balances, so they only have to be far from the end of 64 bits.
+    fn check_balances(&self) -> Result<(), ConfigError> {
+        let balances = numbers![self:
+            ejection_balance, min_per_epoch_churn_limit_electra, max_per_epoch_activation_exit_churn_limit,
+            max_per_epoch_activation_churn_limit_gloas, balance_per_additional_custody_group
         ];
-        at_most(&balances, 1 << 62)?;
-        at_most(
-            &[(
-                "CONFIRMATION_BYZANTINE_THRESHOLD",
-                self.confirmation_byzantine_threshold,
-            )],
-            25,
-        )
+        at_most(&balances, 1 << 62)
     }
 
     fn check_network(&self) -> Result<(), ConfigError> {
         if self.attestation_subnet_count != ATTESTATION_SUBNETS {
             let expected = format!("{ATTESTATION_SUBNETS}, the length of a bit vector in every node's metadata");
-            return refuse("ATTESTATION_SUBNET_COUNT", self.attestation_subnet_count, &expected);
+            return refuse("attestation_subnet_count", self.attestation_subnet_count, &expected);
         }
         // A node keeps requests and messages of this size in memory, so the limits stay near the standard ones.
-        let requests = [
-            ("MAX_REQUEST_BLOCKS", self.max_request_blocks),
-            ("MAX_REQUEST_BLOCKS_DENEB", self.max_request_blocks_deneb),
-            ("MAX_REQUEST_PAYLOADS", self.max_request_payloads),
-            (
-                "ATTESTATION_PROPAGATION_SLOT_RANGE",
-                self.attestation_propagation_slot_range,
-            ),
-            ("MAXIMUM_GOSSIP_CLOCK_DISPARITY", self.maximum_gossip_clock_disparity),
-            ("EPOCHS_PER_SUBNET_SUBSCRIPTION", self.epochs_per_subnet_subscription),
+        let requests = numbers![self:
+            max_request_blocks, max_request_blocks_deneb, max_request_payloads,
+            attestation_propagation_slot_range, maximum_gossip_clock_disparity,
+            epochs_per_subnet_subscription
         ];
         at_most(&requests, 1 << 16)?;
-        at_most(&[("MAX_PAYLOAD_SIZE", self.max_payload_size)], 1 << 30)?;
+        at_most(&numbers![self: max_payload_size], 1 << 30)?;
         // Node ids have 256 bits, of which the subnets take 6.
-        at_most(
-            &[("ATTESTATION_SUBNET_EXTRA_BITS", self.attestation_subnet_extra_bits)],
-            32,
-        )?;
-        at_most(&[("SUBNETS_PER_NODE", self.subnets_per_node)], ATTESTATION_SUBNETS)?;
-        let blobs = [
-            ("MAX_BLOBS_PER_BLOCK", self.max_blobs_per_block),
-            ("MAX_BLOBS_PER_BLOCK_ELECTRA", self.max_blobs_per_block_electra),
-            ("BLOB_SIDECAR_SUBNET_COUNT", self.blob_sidecar_subnet_count),
-            (
-                "BLOB_SIDECAR_SUBNET_COUNT_ELECTRA",
-                self.blob_sidecar_subnet_count_electra,
-            ),
+        at_most(&numbers![self: attestation_subnet_extra_bits], 32)?;
+        at_most(&numbers![self: subnets_per_node], ATTESTATION_SUBNETS)
+    }
+
+    fn check_blobs_and_columns(&self) -> Result<(), ConfigError> {
+        let blobs = numbers![self:
+            max_blobs_per_block, max_blobs_per_block_electra, blob_sidecar_subnet_count,
+            blob_sidecar_subnet_count_electra
         ];
         at_most(&blobs, MAX_BLOB_COMMITMENTS_PER_BLOCK)?;
-        let columns = [
-            ("NUMBER_OF_CUSTODY_GROUPS", self.number_of_custody_groups),
-            (
-                "DATA_COLUMN_SIDECAR_SUBNET_COUNT",
-                self.data_column_sidecar_subnet_count,
-            ),
-        ];
+        let columns = numbers![self: number_of_custody_groups, data_column_sidecar_subnet_count];
         at_most(&columns, NUMBER_OF_COLUMNS)?;
         if !NUMBER_OF_COLUMNS.is_multiple_of(self.number_of_custody_groups) {
             let expected = format!("a divisor of {NUMBER_OF_COLUMNS}, so that each group has as many columns");
-            return refuse("NUMBER_OF_CUSTODY_GROUPS", self.number_of_custody_groups, &expected);
+            return refuse("number_of_custody_groups", self.number_of_custody_groups, &expected);
         }
-        let groups = [
-            ("SAMPLES_PER_SLOT", self.samples_per_slot),
-            ("CUSTODY_REQUIREMENT", self.custody_requirement),
-            ("VALIDATOR_CUSTODY_REQUIREMENT", self.validator_custody_requirement),
-        ];
+        let groups = numbers![self: samples_per_slot, custody_requirement, validator_custody_requirement];
         at_most(&groups, self.number_of_custody_groups)
     }
 }

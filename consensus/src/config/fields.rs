@@ -112,9 +112,12 @@ config! {
         config_name: String = "mainnet".into() => "minimal".into(), "The network's short name.";
     }
     "bellatrix/fork-choice.md and validator.md, Transition settings" {
-        terminal_total_difficulty: U256 = U256::from(58_750_000_000_000_000_000_000_u128) => U256::MAX - U256::from(1023), "Total difficulty at which proof of work ended.";
-        terminal_block_hash: Bytes<32> = Bytes::ZERO, "Hash of the last block of proof of work, where it was chosen by hand; zeros otherwise.";
-        terminal_block_hash_activation_epoch: u64 = FAR_FUTURE_EPOCH, "Epoch from which the terminal block hash counts.";
+        terminal_total_difficulty: U256 = U256::from(58_750_000_000_000_000_000_000_u128) => U256::MAX - U256::from(1023),
+            "Total difficulty at which proof of work ended.";
+        terminal_block_hash: Bytes<32> = Bytes::ZERO,
+            "Hash of the last block of proof of work, where it was chosen by hand; zeros otherwise.";
+        terminal_block_hash_activation_epoch: u64 = FAR_FUTURE_EPOCH,
+            "Epoch from which the terminal block hash counts.";
     }
     "phase0/beacon-chain.md, Genesis settings" {
         min_genesis_active_validator_count: u64 = 16384 => 64, "Validators that a genesis needs.";
@@ -128,7 +131,8 @@ config! {
     }
     "bellatrix/fork.md, Configuration" {
         bellatrix_fork_version: Bytes<4> = version(0x02000000) => version(0x02000001), "Version of Bellatrix.";
-        bellatrix_fork_epoch: u64 = 144896 => FAR_FUTURE_EPOCH, "First epoch of Bellatrix; `FAR_FUTURE_EPOCH` for never.";
+        bellatrix_fork_epoch: u64 = 144896 => FAR_FUTURE_EPOCH,
+            "First epoch of Bellatrix; `FAR_FUTURE_EPOCH` for never.";
     }
     "capella/fork.md, Configuration" {
         capella_fork_version: Bytes<4> = version(0x03000000) => version(0x03000001), "Version of Capella.";
@@ -153,7 +157,8 @@ config! {
     "phase0/beacon-chain.md, Time parameters" {
         slot_duration_ms: u64 = 12000 => 6000, "Milliseconds of a slot. Files may say `SECONDS_PER_SLOT` instead.";
         seconds_per_eth1_block: u64 = 14, "Seconds between blocks of the execution chain, as assumed.";
-        min_validator_withdrawability_delay: u64 = 256, "Epochs from a validator's exit to its being withdrawable, at least.";
+        min_validator_withdrawability_delay: u64 = 256,
+            "Epochs from a validator's exit to its being withdrawable, at least.";
         shard_committee_period: u64 = 256 => 64, "Epochs that a validator must be active before it may exit.";
         eth1_follow_distance: u64 = 2048 => 16, "Blocks of the execution chain by which eth1 votes lag.";
     }
@@ -188,24 +193,32 @@ config! {
         max_per_epoch_activation_churn_limit: u64 = 8 => 4, "Validators that may enter in an epoch, at most.";
     }
     "electra/beacon-chain.md, Validator cycle" {
-        min_per_epoch_churn_limit_electra: u64 = 128_000_000_000 => 64_000_000_000, "Balance that may enter or leave in an epoch, at least.";
-        max_per_epoch_activation_exit_churn_limit: u64 = 256_000_000_000 => 128_000_000_000, "Balance that may enter or leave in an epoch, at most.";
+        min_per_epoch_churn_limit_electra: u64 = 128_000_000_000 => 64_000_000_000,
+            "Balance that may enter or leave in an epoch, at least.";
+        max_per_epoch_activation_exit_churn_limit: u64 = 256_000_000_000 => 128_000_000_000,
+            "Balance that may enter or leave in an epoch, at most.";
     }
     "gloas/beacon-chain.md, Validator cycle" {
-        churn_limit_quotient_gloas: u64 = 32768 => 16, "Share of the balance that may enter or leave in an epoch, from Gloas on.";
-        consolidation_churn_limit_quotient: u64 = 65536 => 32, "Share of the balance that may be consolidated in an epoch.";
-        max_per_epoch_activation_churn_limit_gloas: u64 = 256_000_000_000 => 128_000_000_000, "Balance that may enter in an epoch, at most, from Gloas on.";
+        churn_limit_quotient_gloas: u64 = 32768 => 16,
+            "Share of the balance that may enter or leave in an epoch, from Gloas on.";
+        consolidation_churn_limit_quotient: u64 = 65536 => 32,
+            "Share of the balance that may be consolidated in an epoch.";
+        max_per_epoch_activation_churn_limit_gloas: u64 = 256_000_000_000 => 128_000_000_000,
+            "Balance that may enter in an epoch, at most, from Gloas on.";
     }
     "phase0/fork-choice.md, Configuration" {
         proposer_score_boost: u64 = 40, "Weight of a timely block, in per cent of a slot's committee.";
-        reorg_head_weight_threshold: u64 = 20, "Weight under which a head may be replaced, in per cent of a slot's committee.";
-        reorg_parent_weight_threshold: u64 = 160, "Weight above which a parent may be built on, in per cent of a slot's committee.";
+        reorg_head_weight_threshold: u64 = 20,
+            "Weight under which a head may be replaced, in per cent of a slot's committee.";
+        reorg_parent_weight_threshold: u64 = 160,
+            "Weight above which a parent may be built on, in per cent of a slot's committee.";
         reorg_max_epochs_since_finalization: u64 = 2, "Epochs since finality in which heads may be replaced, at most.";
     }
     "phase0/deposit-contract.md, Configuration" {
         deposit_chain_id: u64 = 1 => 5, "Chain id of the execution chain.";
         deposit_network_id: u64 = 1 => 5, "Network id of the execution chain.";
-        deposit_contract_address: Bytes<20> = MAINNET_DEPOSIT_CONTRACT => MINIMAL_DEPOSIT_CONTRACT, "Address of the deposit contract.";
+        deposit_contract_address: Bytes<20> = MAINNET_DEPOSIT_CONTRACT => MINIMAL_DEPOSIT_CONTRACT,
+            "Address of the deposit contract.";
     }
     "phase0/p2p-interface.md, Configuration" {
         max_payload_size: u64 = 10_485_760, "Bytes of an uncompressed message, at most.";
@@ -213,8 +226,10 @@ config! {
         epochs_per_subnet_subscription: u64 = 256, "Epochs that a node stays on its subnets.";
         attestation_propagation_slot_range: u64 = 32, "Slots in which an attestation is propagated, before Deneb.";
         maximum_gossip_clock_disparity: u64 = 500, "Milliseconds that honest clocks may differ.";
-        message_domain_invalid_snappy: Bytes<4> = version(0x00000000), "What the id of a message that does not decompress is made with.";
-        message_domain_valid_snappy: Bytes<4> = version(0x01000000), "What the id of a message that decompresses is made with.";
+        message_domain_invalid_snappy: Bytes<4> = version(0x00000000),
+            "What the id of a message that does not decompress is made with.";
+        message_domain_valid_snappy: Bytes<4> = version(0x01000000),
+            "What the id of a message that decompresses is made with.";
         subnets_per_node: u64 = 2, "Attestation subnets that a node stays on.";
         attestation_subnet_count: u64 = 64, "Attestation subnets.";
         attestation_subnet_extra_bits: u64 = 0, "Further bits of a node id that choose its subnets.";
@@ -231,7 +246,8 @@ config! {
         blob_sidecar_subnet_count_electra: u64 = 9, "Blob sidecar subnets in Electra.";
     }
     "electra/beacon-chain.md, Execution" {
-        max_blobs_per_block_electra: u64 = 9, "Blobs in a block, at most, in Electra and until the blob schedule begins.";
+        max_blobs_per_block_electra: u64 = 9,
+            "Blobs in a block, at most, in Electra and until the blob schedule begins.";
     }
     "fulu/das-core.md, Configuration" {
         number_of_custody_groups: u64 = 128, "Groups that the columns are divided into.";
@@ -250,7 +266,8 @@ config! {
         max_request_payloads: u64 = 128, "Payload envelopes in a request, at most.";
     }
     "fulu/beacon-chain.md, Blob schedule" {
-        blob_schedule: Vec<BlobParameters> = mainnet_blob_schedule() => Vec::new(), "Blobs in a block, at most, by epoch; sorted, from Fulu on.";
+        blob_schedule: Vec<BlobParameters> = mainnet_blob_schedule() => Vec::new(),
+            "Blobs in a block, at most, by epoch; sorted, from Fulu on.";
     }
     "phase0/fast-confirmation.md, Configuration" {
         confirmation_byzantine_threshold: u64 = 25, "Per cent of the validators that are assumed to be Byzantine.";

@@ -27,6 +27,7 @@ impl Config {
         let mut config = Config::standard();
         config
             .read(differences)
+            .and_then(|_| config.check())
             .map_err(|error| ConfigError(format!("the built-in network {name}: {error}")))?;
         Ok(config)
     }

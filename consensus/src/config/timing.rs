@@ -15,7 +15,8 @@ impl Config {
 
     /// Milliseconds of that many basis points of a slot. Spec: phase0/fork-choice.md, `get_slot_component_duration_ms`.
     pub fn get_slot_component_duration_ms(&self, basis_points: u64) -> u64 {
-        (u128::from(basis_points) * u128::from(self.slot_duration_ms) / u128::from(BASIS_POINTS)) as u64
+        let duration = u128::from(basis_points) * u128::from(self.slot_duration_ms) / u128::from(BASIS_POINTS);
+        u64::try_from(duration).unwrap_or(u64::MAX)
     }
 
     /// Milliseconds into the slot. Spec: phase0/fork-choice.md, `get_proposer_reorg_cutoff_ms`.
