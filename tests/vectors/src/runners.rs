@@ -2,6 +2,7 @@
 
 mod bls;
 mod kzg;
+mod operations;
 mod shuffling;
 mod ssz_generic;
 mod ssz_static;
@@ -66,6 +67,7 @@ impl Runner {
 pub const RUNNERS: &[Runner] = &[
     Runner::of_other_generator("bls", Handlers::Named(bls::HANDLERS), bls::run),
     Runner::of_other_generator("kzg", Handlers::Named(kzg::HANDLERS), kzg::run),
+    Runner::new("operations", Handlers::Named(&operations::HANDLERS), operations::run),
     Runner::new("shuffling", Handlers::Named(&["core"]), shuffling::run),
     Runner::new("ssz_generic", Handlers::Named(ssz_generic::HANDLERS), ssz_generic::run),
     Runner::new("ssz_static", Handlers::Types(ssz_static::knows), ssz_static::run),

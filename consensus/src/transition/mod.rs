@@ -1,0 +1,3 @@
+//! The state transition: what a slot, an epoch, a block and a fork do to a state.
+
+pub mod block;
