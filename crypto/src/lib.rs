@@ -12,3 +12,4 @@ pub mod hash;
 pub mod keystore;
 pub mod kzg;
 pub mod mnemonic;
+pub mod pubkeys;

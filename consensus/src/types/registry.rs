@@ -4,11 +4,12 @@
 
 use super::*;
 use crate::Fork::{self, Altair, Bellatrix, Capella, Deneb, Electra, Fulu, Gloas, Phase0};
-use crate::ssz::{Json, JsonError, Ssz, SszError};
+use crate::ssz::{Json, JsonError, Out, Ssz, SszError};
 use std::fmt::Debug;
+use std::io;
 
 /// A value of some container, its type forgotten. Made by [`TypeInfo`].
-pub trait DynSsz: Debug {
+pub trait DynSsz: Debug + Send + Sync {
     /// The SSZ bytes at `fork`.
     fn ssz_bytes(&self, fork: Fork) -> Vec<u8>;
     /// The length of [`Self::ssz_bytes`], without making them.
@@ -17,9 +18,13 @@ pub trait DynSsz: Debug {
     fn ssz_root(&self, fork: Fork) -> Root;
     /// The Beacon API's JSON at `fork`.
     fn json(&self, fork: Fork) -> String;
+    /// Appends the SSZ bytes at `fork`; a big object reaches a file this way without standing in memory twice.
+    fn write_ssz(&self, fork: Fork, out: &mut Out);
+    /// Appends the JSON at `fork`, likewise.
+    fn write_json(&self, fork: Fork, out: &mut Out);
 }
 
-impl<T: Ssz + Json> DynSsz for T {
+impl<T: Ssz + Json + Send + Sync> DynSsz for T {
     fn ssz_bytes(&self, fork: Fork) -> Vec<u8> {
         self.encode(fork)
     }
@@ -35,7 +40,20 @@ impl<T: Ssz + Json> DynSsz for T {
     fn json(&self, fork: Fork) -> String {
         self.to_json(fork)
     }
+
+    fn write_ssz(&self, fork: Fork, out: &mut Out) {
+        self.encode_to(fork, &[], out);
+    }
+
+    fn write_json(&self, fork: Fork, out: &mut Out) {
+        Json::write_json(self, fork, &[], out);
+    }
 }
+
+/// A decoded object, or why the bytes are none.
+type Decoded = Result<Box<dyn DynSsz>, SszError>;
+/// An object read from JSON, or why the JSON is none.
+type FromJson = Result<Box<dyn DynSsz>, JsonError>;
 
 /// What can be done with a container whose name is known.
 pub struct TypeInfo {
@@ -46,9 +64,11 @@ pub struct TypeInfo {
     /// The first fork that no longer has it.
     pub until: Option<Fork>,
     /// Decodes SSZ bytes as of a fork; strict.
-    pub decode: fn(&[u8], Fork) -> Result<Box<dyn DynSsz>, SszError>,
+    pub decode: fn(&[u8], Fork) -> Decoded,
+    /// Decodes that many bytes of a reader as of a fork, big lists without a buffer of their size; strict.
+    pub decode_read: fn(&mut dyn io::Read, usize, Fork) -> Decoded,
     /// Reads the Beacon API's JSON as of a fork.
-    pub from_json: fn(&serde_json::Value, Fork) -> Result<Box<dyn DynSsz>, JsonError>,
+    pub from_json: fn(&serde_json::Value, Fork) -> FromJson,
     /// The default value as of a fork: zeros, empty lists, vectors at full length.
     pub default: fn(Fork) -> Box<dyn DynSsz>,
     /// The length of every encoding as of a fork, `None` if it varies.
@@ -56,12 +76,13 @@ pub struct TypeInfo {
 }
 
 impl TypeInfo {
-    const fn of<T: Ssz + Json + 'static>(name: &'static str, since: Fork, until: Option<Fork>) -> Self {
+    const fn of<T: Ssz + Json + Send + Sync + 'static>(name: &'static str, since: Fork, until: Option<Fork>) -> Self {
         TypeInfo {
             name,
             since,
             until,
             decode: |bytes, fork| Ok(Box::new(T::decode(bytes, fork)?)),
+            decode_read: |reader, len, fork| Ok(Box::new(T::decode_read(reader, len, fork, &[])?)),
             from_json: |value, fork| Ok(Box::new(T::from_json(value, fork, &[])?)),
             default: |fork| Box::new(T::new(fork)),
             fixed_len: |fork| T::fixed_len(fork, &[]),
