@@ -34,12 +34,12 @@ impl Folder {
     /// Writes the manifest that belongs to the path of a case.
     fn manifest(&self, case: &str) {
         let keys = ["preset", "fork", "runner", "handler", "suite", "case"];
-        let lines: String = keys
+        let lines: Vec<String> = keys
             .iter()
             .zip(case.split('/'))
             .map(|(key, part)| format!("{key}: '{part}'\n"))
             .collect();
-        self.write(&format!("{case}/manifest.yaml"), lines);
+        self.write(&format!("{case}/manifest.yaml"), lines.concat());
     }
 }
 
