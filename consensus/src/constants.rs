@@ -1,25 +1,31 @@
 //! The constants of the specs: what neither preset nor config can change.
 //!
 //! One declaration makes the constants and the list of them that `/eth/v1/config/spec` tells, so that the two agree.
-//! Bytes are arrays, a withdrawal prefix or request type is a `u8`, and what indexes an array is a `usize`.
+//! Bytes are `Bytes<N>`, a withdrawal prefix or request type is a `u8`, and what indexes an array is a `usize`.
 //! `UINT256_MAX` (fulu/das-core.md) is `U256::MAX`, and `ENDIANNESS` is in `to_le_bytes`.
+
+use crate::ssz::Bytes;
 
 /// Declares constants, each with its section in the specs and what it is, and the list that the Beacon API tells.
 macro_rules! constants {
     (@type Bytes1) => { u8 };
-    (@type Bytes4) => { [u8; 4] };
-    (@type Bytes32) => { [u8; 32] };
-    (@type Bytes96) => { [u8; 96] };
+    (@type Bytes4) => { Bytes<4> };
+    (@value Bytes4 $value:expr) => { Bytes($value) };
+    (@type Bytes32) => { Bytes<32> };
+    (@value Bytes32 $value:expr) => { Bytes($value) };
+    (@type Bytes96) => { Bytes<96> };
+    (@value Bytes96 $value:expr) => { Bytes($value) };
     (@type $number:ident) => { $number };
+    (@value $kind:ident $value:expr) => { $value };
     (@show Bytes1 $value:expr) => { hex(&[$value]) };
-    (@show Bytes4 $value:expr) => { hex(&$value) };
-    (@show Bytes32 $value:expr) => { hex(&$value) };
-    (@show Bytes96 $value:expr) => { hex(&$value) };
+    (@show Bytes4 $value:expr) => { $value.to_string() };
+    (@show Bytes32 $value:expr) => { $value.to_string() };
+    (@show Bytes96 $value:expr) => { $value.to_string() };
     (@show $number:ident $value:expr) => { $value.to_string() };
     ($($document:literal { $($name:ident: $kind:ident = $value:expr, $doc:literal;)* })*) => {
         $($(
             #[doc = concat!($doc, " Spec: ", $document, ".")]
-            pub const $name: constants!(@type $kind) = $value;
+            pub const $name: constants!(@type $kind) = constants!(@value $kind $value);
         )*)*
 
         /// Every constant with its value as the Beacon API writes it (decimal or 0x-hex), in the specs' order.
@@ -64,13 +70,15 @@ constants! {
         DOMAIN_VOLUNTARY_EXIT: Bytes4 = [0x04, 0, 0, 0], "Domain of a voluntary exit.";
         DOMAIN_SELECTION_PROOF: Bytes4 = [0x05, 0, 0, 0], "Domain of an aggregator's selection proof.";
         DOMAIN_AGGREGATE_AND_PROOF: Bytes4 = [0x06, 0, 0, 0], "Domain of an aggregate with its proof.";
-        DOMAIN_APPLICATION_MASK: Bytes4 = [0, 0, 0, 0x01], "Bit that marks domains of applications outside the protocol.";
+        DOMAIN_APPLICATION_MASK: Bytes4 = [0, 0, 0, 0x01],
+            "Bit that marks domains of applications outside the protocol.";
     }
     "phase0/deposit-contract.md, Constants" {
         DEPOSIT_CONTRACT_TREE_DEPTH: u64 = 32, "Depth of the deposit contract's tree.";
     }
     "phase0/fast-confirmation.md, Constants" {
-        COMMITTEE_WEIGHT_ESTIMATION_ADJUSTMENT_FACTOR: u64 = 5, "Per mille added to the weight estimated over part of an epoch.";
+        COMMITTEE_WEIGHT_ESTIMATION_ADJUSTMENT_FACTOR: u64 = 5,
+            "Per mille added to the weight estimated over part of an epoch.";
     }
     "phase0/fork-choice.md, Constant" {
         BASIS_POINTS: u64 = 10000, "Basis points in a whole, which the `*_BPS` values divide a slot by.";
@@ -101,7 +109,8 @@ constants! {
     }
     "altair/beacon-chain.md, Domains" {
         DOMAIN_SYNC_COMMITTEE: Bytes4 = [0x07, 0, 0, 0], "Domain of a sync committee message.";
-        DOMAIN_SYNC_COMMITTEE_SELECTION_PROOF: Bytes4 = [0x08, 0, 0, 0], "Domain of a sync aggregator's selection proof.";
+        DOMAIN_SYNC_COMMITTEE_SELECTION_PROOF: Bytes4 = [0x08, 0, 0, 0],
+            "Domain of a sync aggregator's selection proof.";
         DOMAIN_CONTRIBUTION_AND_PROOF: Bytes4 = [0x09, 0, 0, 0], "Domain of a contribution with its proof.";
     }
     "altair/bls.md, Constants" {
@@ -151,8 +160,10 @@ constants! {
     }
     "electra/light-client/sync-protocol.md, New constants" {
         FINALIZED_ROOT_GINDEX_ELECTRA: u64 = 169, "Place of the finalized root in the state, Electra and Fulu.";
-        CURRENT_SYNC_COMMITTEE_GINDEX_ELECTRA: u64 = 86, "Place of the current sync committee in the state, Electra and Fulu.";
-        NEXT_SYNC_COMMITTEE_GINDEX_ELECTRA: u64 = 87, "Place of the next sync committee in the state, Electra and Fulu.";
+        CURRENT_SYNC_COMMITTEE_GINDEX_ELECTRA: u64 = 86,
+            "Place of the current sync committee in the state, Electra and Fulu.";
+        NEXT_SYNC_COMMITTEE_GINDEX_ELECTRA: u64 = 87,
+            "Place of the next sync committee in the state, Electra and Fulu.";
     }
     "gloas/beacon-chain.md, Index flags" {
         BUILDER_INDEX_FLAG: u64 = 1 << 40, "Bit by which a validator index names a builder.";
@@ -165,8 +176,10 @@ constants! {
     }
     "gloas/beacon-chain.md, Misc" {
         BUILDER_INDEX_SELF_BUILD: u64 = u64::MAX, "Builder index of a proposer that builds for itself.";
-        BUILDER_PAYMENT_THRESHOLD_NUMERATOR: u64 = 6, "Share of the weight from which a builder must pay: above the line.";
-        BUILDER_PAYMENT_THRESHOLD_DENOMINATOR: u64 = 10, "Share of the weight from which a builder must pay: below the line.";
+        BUILDER_PAYMENT_THRESHOLD_NUMERATOR: u64 = 6,
+            "Share of the weight from which a builder must pay: above the line.";
+        BUILDER_PAYMENT_THRESHOLD_DENOMINATOR: u64 = 10,
+            "Share of the weight from which a builder must pay: below the line.";
     }
     "gloas/beacon-chain.md, Withdrawal prefixes" {
         BUILDER_WITHDRAWAL_PREFIX: Bytes1 = 0xb0, "Credentials of a builder.";
@@ -188,7 +201,8 @@ constants! {
     }
     "gloas/light-client/sync-protocol.md, New constants" {
         FINALIZED_ROOT_GINDEX_GLOAS: u64 = 735, "Place of the finalized root in the state, from Gloas on.";
-        CURRENT_SYNC_COMMITTEE_GINDEX_GLOAS: u64 = 2945, "Place of the current sync committee in the state, from Gloas on.";
+        CURRENT_SYNC_COMMITTEE_GINDEX_GLOAS: u64 = 2945,
+            "Place of the current sync committee in the state, from Gloas on.";
         NEXT_SYNC_COMMITTEE_GINDEX_GLOAS: u64 = 2946, "Place of the next sync committee in the state, from Gloas on.";
         EXECUTION_BLOCK_HASH_GINDEX: u64 = 412, "Place of the block hash in the body, Capella.";
         EXECUTION_BLOCK_HASH_GINDEX_DENEB: u64 = 812, "Place of the block hash in the body, Deneb up to Fulu.";

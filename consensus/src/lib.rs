@@ -3,13 +3,26 @@
 //! No clock, disk, network, threads, locks, logging or async. Everything that has a name in the consensus-specs lives
 //! here under that name. The preset (mainnet or minimal) is chosen at compile time by the cargo feature `minimal`.
 #![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)
+)]
 
+pub mod config;
 pub mod constants;
+pub mod error;
 pub mod fork;
+pub mod helpers;
+pub mod keys;
 pub mod preset;
+pub mod signing;
 pub mod ssz;
-pub use fork::Fork;
+pub mod state;
 pub mod types;
+pub use config::Config;
+pub use error::Invalid;
+pub use fork::Fork;
+pub use state::State;
 
 /// The release of the consensus-specs that this crate implements.
 pub const SPEC_VERSION: &str = "v1.7.0-alpha.13";

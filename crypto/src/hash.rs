@@ -182,7 +182,7 @@ pub fn hash_pairs(input: &[Hash256], out: &mut [Hash256]) {
 /// No kernel promises that input and output may overlap. They need not: outputs `k .. 2k` come from inputs `2k .. 4k`,
 /// so that after a head of few pairs the work falls into pieces of doubling size whose two sides are disjoint.
 pub fn hash_pairs_in_place(buf: &mut [Hash256], pairs: usize) {
-    const HEAD: usize = 8; // fits every kernel but AVX-512 in one call, and is a copy of 512 bytes at most
+    const HEAD: usize = 4; // what SHA-NI and NEON take at once; more would only cost a longer copy of short batches
     assert!(
         pairs <= buf.len() / 2,
         "hash_pairs_in_place needs two entries for each pair, and got {} entries for {pairs} pairs",

@@ -39,7 +39,7 @@ pub const PRESET_NAME: &str = if cfg!(feature = "minimal") {
 /// Slots in an eth1 voting period: the limit of `eth1_data_votes`. Spec: phase0/beacon-chain.md, `BeaconState`.
 pub const SLOTS_PER_ETH1_VOTING_PERIOD: u64 = EPOCHS_PER_ETH1_VOTING_PERIOD * SLOTS_PER_EPOCH;
 
-/// Limit of `previous_epoch_attestations` and `current_epoch_attestations`. Spec: phase0/beacon-chain.md, `BeaconState`.
+/// Limit of both lists of pending attestations in the state. Spec: phase0/beacon-chain.md, `BeaconState`.
 pub const MAX_PENDING_ATTESTATIONS: u64 = MAX_ATTESTATIONS * SLOTS_PER_EPOCH;
 
 /// Slots in a sync committee period. Spec: altair/validator.md, `compute_sync_committee_period`.

@@ -36,7 +36,7 @@ pub fn json_object(value: &Value) -> Result<&serde_json::Map<String, Value>, Jso
 }
 
 /// The member `name` of an object of type `owner`, or an error that names what is missing.
-pub fn json_member<'a>(
+pub(super) fn json_member<'a>(
     members: &'a serde_json::Map<String, Value>,
     name: &str,
     owner: &str,

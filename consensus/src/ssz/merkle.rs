@@ -48,11 +48,6 @@ pub fn pad(mut root: Hash256, level: u32, depth: u32) -> Hash256 {
     root
 }
 
-/// The root of a container over the roots of its fields, which are used up.
-pub fn merkleize_fields(roots: &mut [Hash256]) -> Hash256 {
-    merkleize(roots, depth_of(roots.len() as u64))
-}
-
 /// Hashes layers until `count` nodes are left at the head of `nodes`, whose length is `count` times a power of two.
 pub fn hash_down(nodes: &mut [Hash256], count: usize) {
     let mut len = nodes.len();

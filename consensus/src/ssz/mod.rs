@@ -43,10 +43,11 @@ pub type Root = Bytes<32>;
 /// What the code that `container!` makes calls; not for use by hand.
 #[doc(hidden)]
 pub mod __private {
-    pub use super::container::{Parts, active_fields_root, container_node, field_gindex, has_position};
+    pub use super::container::{AT_ONCE, Field, FieldMeta, Layouts};
+    pub use super::container::{field_from_bytes, field_from_json, field_from_reader};
     pub use super::items::read_exactly;
-    pub use super::json::{json_member, json_object};
-    pub use super::merkle::{hash_down, merkleize_fields as merkleize};
+    pub use super::json::json_object;
+    pub use super::merkle::hash_down;
     pub use super::proof::{PathStep, SszPath};
     pub use crypto::hash::Hash256;
     pub use serde_json::Value;

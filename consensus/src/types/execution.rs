@@ -14,6 +14,7 @@ use crate::ssz::{ByteList, List, U256, container};
 container! {
     /// A withdrawal from the beacon chain to an address. Spec: capella/beacon-chain.md, `Withdrawal`.
     #[derive(Copy)]
+    batched;
     pub struct Withdrawal {
         index: WithdrawalIndex,
         validator_index: ValidatorIndex,
@@ -80,6 +81,7 @@ container! {
 
 container! {
     /// A deposit that the execution layer reports itself. Spec: electra/beacon-chain.md, `DepositRequest`.
+    batched;
     pub struct DepositRequest {
         pubkey: BLSPubkey,
         withdrawal_credentials: Bytes32,

@@ -9,6 +9,7 @@ use crate::ssz::{Vector, container};
 container! {
     /// What is known of the deposit contract at an eth1 block. Spec: phase0/beacon-chain.md, `Eth1Data`.
     #[derive(Copy, Hash)]
+    batched;
     pub struct Eth1Data {
         deposit_root: Root,
         deposit_count: u64,

@@ -11,6 +11,7 @@ use crate::ssz::{BitVector, List, container};
 
 container! {
     /// A registered builder. Spec: gloas/beacon-chain.md, `Builder`.
+    batched;
     pub struct Builder {
         pubkey: BLSPubkey,
         version: u8,

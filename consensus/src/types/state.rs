@@ -25,6 +25,7 @@ use crate::ssz::{BitVector, List, PersistentList, PersistentVector, Vector, cont
 
 container! {
     /// A validator's record in the registry. Spec: phase0/beacon-chain.md, `Validator`.
+    batched;
     pub struct Validator {
         pubkey: BLSPubkey,
         withdrawal_credentials: Bytes32,
@@ -49,6 +50,7 @@ container! {
     /// `HistoricalBatch` with its two vectors replaced by their roots. Spec: capella/beacon-chain.md,
     /// `HistoricalSummary`.
     #[derive(Copy)]
+    batched;
     pub struct HistoricalSummary {
         block_summary_root: Root,
         state_summary_root: Root,
@@ -57,6 +59,7 @@ container! {
 
 container! {
     /// A deposit waiting to be credited. Spec: electra/beacon-chain.md, `PendingDeposit`.
+    batched;
     pub struct PendingDeposit {
         pubkey: BLSPubkey,
         withdrawal_credentials: Bytes32,
@@ -69,6 +72,7 @@ container! {
 container! {
     /// A partial withdrawal waiting for its epoch. Spec: electra/beacon-chain.md, `PendingPartialWithdrawal`.
     #[derive(Copy)]
+    batched;
     pub struct PendingPartialWithdrawal {
         validator_index: ValidatorIndex,
         amount: Gwei,
@@ -80,6 +84,7 @@ container! {
     /// A consolidation waiting for its source to become withdrawable. Spec: electra/beacon-chain.md,
     /// `PendingConsolidation`.
     #[derive(Copy)]
+    batched;
     pub struct PendingConsolidation {
         source_index: ValidatorIndex,
         target_index: ValidatorIndex,
@@ -91,6 +96,7 @@ container! {
     ///
     /// Spec: `BeaconState` in beacon-chain.md of phase0, altair, bellatrix, capella, electra, fulu, gloas.
     progressive Gloas..;
+    streamed;
     pub struct BeaconState {
         genesis_time: u64,
         genesis_validators_root: Root,

@@ -1,0 +1,118 @@
+//! A beacon state at a known fork, with what was computed from it kept beside.
+//!
+//! The spec's `BeaconState` is a plain container; which fork it is at, and the shufflings that would cost seconds to
+//! compute again for each vote, stand beside it and never inside its SSZ. Everything kept is a pure function of the
+//! state, entered by `prepare` under `&mut` and only read afterwards: accessors compute what is not there.
+
+use crate::fork::Fork;
+use crate::helpers::accessors::get_current_epoch;
+use crate::helpers::shuffling::EpochShuffling;
+use crate::ssz::{Out, Root, Ssz, SszError};
+use crate::types::{BeaconState, Epoch, Gwei, Slot, ValidatorIndex};
+use std::io;
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+
+/// A `BeaconState` and its fork. Fields of the state are reached directly (`state.validators`).
+#[derive(Clone, Debug)]
+pub struct State {
+    /// The fork that the state is at.
+    pub at: Fork,
+    /// The container itself.
+    pub beacon: BeaconState,
+    /// What was computed from it.
+    pub cache: Cache,
+}
+
+/// What is kept beside a state. Each entry says for which epoch or slot it holds.
+#[derive(Clone, Debug, Default)]
+pub struct Cache {
+    /// Shufflings of the previous, the current and the next epoch, in no order.
+    pub(crate) shufflings: [Option<Arc<EpochShuffling>>; 3],
+    /// Total active balance at an epoch. Dropped when effective balances change.
+    pub(crate) total_active_balance: Option<(Epoch, Gwei)>,
+    /// The proposer of a slot.
+    pub(crate) proposer: Option<(Slot, ValidatorIndex)>,
+}
+
+impl State {
+    /// A state at `fork`, with nothing computed yet.
+    pub fn new(at: Fork, beacon: BeaconState) -> Self {
+        State {
+            at,
+            beacon,
+            cache: Cache::default(),
+        }
+    }
+
+    /// Decodes an SSZ state; see `Ssz::decode_from` for errors.
+    pub fn decode(bytes: &[u8], at: Fork) -> Result<Self, SszError> {
+        Ok(State::new(at, BeaconState::decode(bytes, at)?))
+    }
+
+    /// Decodes an SSZ state of `len` bytes list by list from a reader.
+    pub fn decode_reader(reader: &mut dyn io::Read, len: usize, at: Fork) -> Result<Self, SszError> {
+        Ok(State::new(at, BeaconState::decode_read(reader, len, at, &[])?))
+    }
+
+    /// The SSZ encoding.
+    pub fn encode(&self) -> Vec<u8> {
+        self.beacon.encode(self.at)
+    }
+
+    /// Writes the SSZ encoding piece by piece.
+    pub fn encode_to(&self, out: &mut Out) {
+        self.beacon.encode_to(self.at, &[], out);
+    }
+
+    /// The hash tree root; hashes only what changed since it was last asked for.
+    pub fn hash_tree_root(&self) -> Root {
+        self.beacon.hash_tree_root(self.at)
+    }
+
+    /// Computes what the epoch's accessors want, if it is not there yet: the shufflings of the previous, current and
+    /// next epoch. Called at the start of a block and after `process_slots`; cheap when nothing is missing.
+    pub fn prepare(&mut self) {
+        let current = get_current_epoch(self);
+        let wanted = [current.saturating_sub(1), current, current + 1];
+        let mut kept: [Option<Arc<EpochShuffling>>; 3] = [None, None, None];
+        for (slot, epoch) in kept.iter_mut().zip(wanted) {
+            let known = self
+                .cache
+                .shufflings
+                .iter()
+                .flatten()
+                .find(|shuffling| shuffling.epoch == epoch);
+            *slot = known.cloned();
+        }
+        for (slot, epoch) in kept.iter_mut().zip(wanted) {
+            if slot.is_none() {
+                *slot = Some(Arc::new(EpochShuffling::compute(self, epoch)));
+            }
+        }
+        self.cache.shufflings = kept;
+    }
+
+    /// The kept shuffling of `epoch`, if there is one.
+    pub fn shuffling(&self, epoch: Epoch) -> Option<&Arc<EpochShuffling>> {
+        self.cache
+            .shufflings
+            .iter()
+            .flatten()
+            .find(|shuffling| shuffling.epoch == epoch)
+    }
+}
+
+impl Deref for State {
+    type Target = BeaconState;
+
+    fn deref(&self) -> &BeaconState {
+        &self.beacon
+    }
+}
+
+impl DerefMut for State {
+    fn deref_mut(&mut self) -> &mut BeaconState {
+        &mut self.beacon
+    }
+}
