@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use consensus::Fork;
+use consensus::config::Config;
 use serde_json::Value;
 
 use crate::compare;
@@ -133,6 +134,17 @@ impl<'a> Case<'a> {
             2 => Ok(BlsSetting::Ignored),
             other => Err(Failure::new(format!("bls_setting is {other}; known are 0, 1 and 2"))),
         }
+    }
+
+    /// The config of `config.yaml`; without that file the preset's standard one with the forks up to the case's at
+    /// genesis.
+    pub fn config(&self) -> Result<Config, Failure> {
+        const FILE: &str = "config.yaml";
+        if !self.has(FILE) {
+            return Ok(Config::standard().with_forks_at_genesis(self.fork));
+        }
+        let parsed = Config::from_yaml(&self.text(FILE)?);
+        Ok(parsed.map_err(|error| Failure::new(format!("{FILE}: {error}")))?.config)
     }
 
     /// Compares encoded bytes with an expected `.ssz_snappy` file.

@@ -102,9 +102,9 @@ impl Summary {
         self.failures.extend(other.failures);
         for (handler, rules) in other.rules {
             let sum = self.rules.entry(handler).or_default();
-            rules
-                .into_iter()
-                .for_each(|(rule, count)| *sum.entry(rule).or_default() += count);
+            for (rule, count) in rules {
+                *sum.entry(rule).or_default() += count;
+            }
         }
         for (skip, count) in other.skipped {
             *self.skipped.entry(skip).or_default() += count;

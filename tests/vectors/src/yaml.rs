@@ -193,6 +193,7 @@ impl Yaml {
     }
 
     /// A copy that differs in one scalar, for `--tamper`.
+    #[must_use]
     pub fn damaged(&self) -> Yaml {
         let mut copy = self.clone();
         copy.damage();

@@ -34,12 +34,12 @@ impl Folder {
     /// Writes the manifest that belongs to the path of a case.
     fn manifest(&self, case: &str) {
         let keys = ["preset", "fork", "runner", "handler", "suite", "case"];
-        let lines: String = keys
+        let lines: Vec<String> = keys
             .iter()
             .zip(case.split('/'))
             .map(|(key, part)| format!("{key}: '{part}'\n"))
             .collect();
-        self.write(&format!("{case}/manifest.yaml"), lines);
+        self.write(&format!("{case}/manifest.yaml"), lines.concat());
     }
 }
 
@@ -380,6 +380,33 @@ const ODD_RUNNERS: &[Runner] = &[Runner {
     run: odd,
     manifest_may_lack: false,
 }];
+
+/// Compares a value of the case's config.
+fn configured(case: &Case) -> Outcome {
+    let delay = case.config()?.genesis_delay;
+    case.expect_text("delay", case.yaml("data.yaml")?.get("delay")?, &delay.to_string())?;
+    Ok(Verdict::Valid)
+}
+
+#[test]
+fn a_case_may_bring_its_config() {
+    let folder = Folder::new("config");
+    let case = "general/phase0/odd/core/suite/case";
+    folder.manifest(case);
+    folder.write(&format!("{case}/data.yaml"), "delay: 64\n");
+    folder.write(
+        &format!("{case}/config.yaml"),
+        format!("PRESET_BASE: '{PRESET}'\nGENESIS_DELAY: 64\n"),
+    );
+    let runners = [Runner {
+        run: configured,
+        ..ODD_RUNNERS[0]
+    }];
+    assert!(run(&plan(&folder, &runners, false)).unwrap().is_success());
+    fs::remove_file(folder.0.join(case).join("config.yaml")).unwrap();
+    let summary = run(&plan(&folder, &runners, false)).unwrap();
+    assert!(summary.failures[0].1.ends_with(", expected 64"), "{summary}");
+}
 
 fn odd_status(name: &str, tamper: bool) -> Result<(), String> {
     let folder = Folder::new(&format!("odd-{}-{tamper}", name.replace(' ', "-")));

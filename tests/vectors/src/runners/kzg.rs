@@ -43,7 +43,7 @@ impl NamedRule for Refusal {
             // The variant's name without its fields.
             Refusal::Kzg(error) => format!("{error:?}")
                 .chars()
-                .take_while(|letter| letter.is_ascii_alphanumeric())
+                .take_while(char::is_ascii_alphanumeric)
                 .collect(),
         }
     }
