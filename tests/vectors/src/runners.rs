@@ -5,6 +5,7 @@ mod bls;
 mod fork;
 mod genesis;
 mod kzg;
+mod operations;
 mod shuffling;
 mod ssz_generic;
 mod ssz_static;
@@ -77,6 +78,7 @@ pub const RUNNERS: &[Runner] = &[
     Runner::new("transition", Handlers::Named(&["core"]), transition::run),
     Runner::new("fork", Handlers::Named(&["fork"]), fork::run),
     Runner::new("genesis", Handlers::Named(genesis::HANDLERS), genesis::run),
+    Runner::new("operations", Handlers::Named(&operations::HANDLERS), operations::run),
     Runner::new("shuffling", Handlers::Named(&["core"]), shuffling::run),
     Runner::new("ssz_generic", Handlers::Named(ssz_generic::HANDLERS), ssz_generic::run),
     Runner::new("ssz_static", Handlers::Types(ssz_static::knows), ssz_static::run),

@@ -55,7 +55,6 @@ const NOT_EXPORTED: &str = "an inner value of a proof check, which the KZG libra
 
 /// Everything that is skipped.
 pub const SKIPS: &[Skip] = &[
-    runner("operations", ISSUE_2),
     runner("epoch_processing", ISSUE_2),
     runner("rewards", ISSUE_2),
     runner("fork_choice", ISSUE_2),
