@@ -1,10 +1,13 @@
 //! The table of runners. A new one is a file with `pub(crate) fn run(case: &Case) -> Outcome` and one line in [`RUNNERS`].
 
 mod bls;
+mod epoch_processing;
 mod kzg;
+mod rewards;
 mod shuffling;
 mod ssz_generic;
 mod ssz_static;
+mod state;
 
 use consensus::Fork;
 
@@ -65,7 +68,13 @@ impl Runner {
 /// Every runner there is.
 pub const RUNNERS: &[Runner] = &[
     Runner::of_other_generator("bls", Handlers::Named(bls::HANDLERS), bls::run),
+    Runner::new(
+        "epoch_processing",
+        Handlers::Types(epoch_processing::knows),
+        epoch_processing::run,
+    ),
     Runner::of_other_generator("kzg", Handlers::Named(kzg::HANDLERS), kzg::run),
+    Runner::new("rewards", Handlers::Named(rewards::HANDLERS), rewards::run),
     Runner::new("shuffling", Handlers::Named(&["core"]), shuffling::run),
     Runner::new("ssz_generic", Handlers::Named(ssz_generic::HANDLERS), ssz_generic::run),
     Runner::new("ssz_static", Handlers::Types(ssz_static::knows), ssz_static::run),

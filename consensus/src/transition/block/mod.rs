@@ -1,0 +1,3 @@
+//! What a block does to a state.
+
+pub mod deposit;
