@@ -42,6 +42,19 @@ pub struct Cache {
     pub(crate) builder_indices: Option<Arc<BuilderIndices>>,
 }
 
+impl Cache {
+    /// Keeps a shuffling in place of the oldest that is there.
+    pub(crate) fn keep_shuffling(&mut self, shuffling: Arc<EpochShuffling>) {
+        let known = |kept: &Option<Arc<EpochShuffling>>| kept.as_ref().map(|kept| kept.epoch);
+        if self.shufflings.iter().any(|kept| known(kept) == Some(shuffling.epoch)) {
+            return;
+        }
+        if let Some(oldest) = self.shufflings.iter_mut().min_by_key(|kept| known(kept)) {
+            *oldest = Some(shuffling);
+        }
+    }
+}
+
 impl State {
     /// A state at `fork`, with nothing computed yet.
     pub fn new(at: Fork, beacon: BeaconState) -> Self {
