@@ -15,15 +15,24 @@ pub(crate) fn load(network: &str) -> Result<Config, Failure> {
     let path = Path::new(network);
     if !path.exists() {
         return Config::network(network).map_err(|error| {
-            Failure::usage(format!("--network {network}: {error}. It may also be a folder with config.yaml, or such a file."))
+            Failure::usage(format!(
+                "--network {network}: {error}. It may also be a folder with config.yaml, or such a file."
+            ))
         });
     }
-    let file = if path.is_dir() { path.join("config.yaml") } else { path.to_path_buf() };
-    let parsed = Config::from_yaml(&read(&file)?)
-        .map_err(|error| Failure::invalid(format!("{}: {error}", file.display())))?;
+    let file = if path.is_dir() {
+        path.join("config.yaml")
+    } else {
+        path.to_path_buf()
+    };
+    let parsed =
+        Config::from_yaml(&read(&file)?).map_err(|error| Failure::invalid(format!("{}: {error}", file.display())))?;
     if !parsed.missing.is_empty() {
         let missing = parsed.missing.join(", ");
-        eprintln!("{}: standard values are used for what it leaves out: {missing}", file.display());
+        eprintln!(
+            "{}: standard values are used for what it leaves out: {missing}",
+            file.display()
+        );
     }
     Ok(parsed.config)
 }
@@ -31,9 +40,16 @@ pub(crate) fn load(network: &str) -> Result<Config, Failure> {
 fn read(file: &PathBuf) -> Result<String, Failure> {
     let failed = |error| Failure::io(format!("cannot read {}", file.display()), &error);
     let mut text = String::new();
-    File::open(file).map_err(failed)?.take(MAX_CONFIG_BYTES + 1).read_to_string(&mut text).map_err(failed)?;
+    File::open(file)
+        .map_err(failed)?
+        .take(MAX_CONFIG_BYTES + 1)
+        .read_to_string(&mut text)
+        .map_err(failed)?;
     if text.len() as u64 > MAX_CONFIG_BYTES {
-        return Err(Failure::invalid(format!("{} is no config: it is longer than a megabyte", file.display())));
+        return Err(Failure::invalid(format!(
+            "{} is no config: it is longer than a megabyte",
+            file.display()
+        )));
     }
     Ok(text)
 }

@@ -85,10 +85,17 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     timed(&mut timings.root, || report(&state))?;
     for path in &args.block {
         let block = timed(&mut timings.decode, || read_block(path, &config))?;
-        let signatures =
-            if args.trust_signatures { Signatures::Trust } else { Signatures::Collect(Vec::new()) };
+        let signatures = if args.trust_signatures {
+            Signatures::Trust
+        } else {
+            Signatures::Collect(Vec::new())
+        };
         if let Err(error) = apply(&mut state, &block, &config, &mut keys, signatures, &mut timings) {
-            eprintln!("{}: block of slot {} is not valid: {error}", path.display(), block.message.slot);
+            eprintln!(
+                "{}: block of slot {} is not valid: {error}",
+                path.display(),
+                block.message.slot
+            );
             return Ok(ExitCode::from(DIFFERENT));
         }
         report(&state)?;
@@ -112,7 +119,12 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
 
 /// Slot and root of the state on a line.
 fn report(state: &State) -> Result<(), Failure> {
-    print(&format!("slot {} {} state {}", state.slot, state.at, state.hash_tree_root()))
+    print(&format!(
+        "slot {} {} state {}",
+        state.slot,
+        state.at,
+        state.hash_tree_root()
+    ))
 }
 
 fn print(line: &str) -> Result<(), Failure> {
@@ -133,7 +145,11 @@ fn apply(
         // Validators that came since the last block.
         timed(&mut timings.keys, || keys.extend(&state.validators))?;
     }
-    let mut ctx = Context { config, keys, signatures };
+    let mut ctx = Context {
+        config,
+        keys,
+        signatures,
+    };
     timed(&mut timings.operations, || {
         verify_block_signature(state, &mut ctx, signed_block)?;
         process_block(state, &mut ctx, &signed_block.message).map(|_request| ())
@@ -142,7 +158,10 @@ fn apply(
     let computed = timed(&mut timings.root, || state.hash_tree_root());
     let in_block = signed_block.message.state_root;
     if computed != in_block {
-        return Err(Invalid::new("state root", format!("computed {computed}, in block {in_block}")));
+        return Err(Invalid::new(
+            "state root",
+            format!("computed {computed}, in block {in_block}"),
+        ));
     }
     Ok(())
 }
@@ -154,8 +173,11 @@ fn advance(state: &mut State, config: &Config, slot: Slot, timings: &mut Timings
     }
     while state.slot < slot {
         let next = state.slot + 1;
-        let total =
-            if next.is_multiple_of(SLOTS_PER_EPOCH) { &mut timings.epoch } else { &mut timings.slots };
+        let total = if next.is_multiple_of(SLOTS_PER_EPOCH) {
+            &mut timings.epoch
+        } else {
+            &mut timings.slots
+        };
         timed(total, || process_slots(state, config, next))?;
     }
     Ok(())
@@ -171,7 +193,8 @@ fn read_state(path: &Path, config: &Config) -> Result<State, Failure> {
     let info = find("BeaconState").expect("the registry has every container");
     // Before it stand the genesis time and the genesis root.
     let slot_at = |head: &[u8]| fork_by_slot(head, 40, config);
-    let (state, ..) = Input::new(path.to_path_buf(), None, info, Fork::Phase0).read_at(slot_at, State::decode_reader)?;
+    let (state, ..) =
+        Input::new(path.to_path_buf(), None, info, Fork::Phase0).read_at(slot_at, State::decode_reader)?;
     Ok(state)
 }
 
@@ -215,7 +238,10 @@ fn show(timings: &Timings) -> Result<(), Failure> {
 /// The most memory that the process has had, in MB; 0 where the system does not tell.
 fn peak_memory_mb() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .unwrap_or_default();
     let kib: u64 = line.trim().trim_end_matches(" kB").parse().unwrap_or(0);
     kib * 1024 / 1_000_000
 }

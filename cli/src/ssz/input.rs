@@ -71,7 +71,11 @@ impl Input {
             (Box::new(BufReader::new(file)), len as usize)
         } else {
             let bytes = self.bytes(MAX_SSZ_BYTES)?;
-            let plain = if self.format == Format::Snappy { self.unpack(&bytes)? } else { bytes };
+            let plain = if self.format == Format::Snappy {
+                self.unpack(&bytes)?
+            } else {
+                bytes
+            };
             let len = plain.len();
             (Box::new(io::Cursor::new(plain)), len)
         };

@@ -11,7 +11,9 @@ pub(super) fn run(case: &Case) -> Outcome {
     let post_fork = case.fork();
     let told = meta.get("post_fork")?.text()?;
     if told != post_fork.name() {
-        return Err(Failure::new(format!("post_fork is {told} in the folder of {post_fork}")));
+        return Err(Failure::new(format!(
+            "post_fork is {told} in the folder of {post_fork}"
+        )));
     }
     let Some(pre_fork) = post_fork.previous() else {
         return Err(Failure::new(format!("there is no fork before {post_fork}")));
