@@ -8,6 +8,8 @@
 //! The cache is a cell that is written once; a write to the items drops the node with its cell. Hashing therefore works
 //! on `&self`, from any thread.
 
+mod filled;
+
 use super::list::pack_basic;
 use super::proof::{Place, locate};
 use super::{Bound, Ssz, merkle};
@@ -35,7 +37,7 @@ pub(super) fn bundle_depth<T: Ssz>() -> u32 {
 
 /// How many items share a chunk.
 pub(super) fn items_per_chunk<T: Ssz>() -> usize {
-    if T::BASIC_LEN == 0 { 1 } else { 32 / T::BASIC_LEN }
+    32usize.checked_div(T::BASIC_LEN).unwrap_or(1)
 }
 
 /// The bundles and the layers above them.
@@ -203,6 +205,22 @@ impl<T: Ssz> Tree<T> {
         update_node(&mut self.node, first, shift + self.height, f);
     }
 
+    /// The same for the items at `indices` only, which ascend and begin, like `first`, to count outside of this tree.
+    pub(super) fn update_sorted(
+        &mut self,
+        first: usize,
+        indices: &[u64],
+        f: &mut impl FnMut(usize, &T) -> Option<T>,
+    ) {
+        let shift = self.bundle_shift();
+        update_node_sorted(&mut self.node, first, shift + self.height, indices, f);
+    }
+
+    /// How many items there are.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
     /// The items of each bundle, from the one that holds item `start` on; its items before `start` are left out.
     pub(super) fn slices_from(&self, start: usize) -> Slices<'_, T> {
         let mut stack = Vec::with_capacity(self.height as usize + 1);
@@ -245,25 +263,25 @@ impl<T: Ssz> Tree<T> {
     /// The node at `gindex` of the chunk tree of `depth`.
     pub(super) fn node(&self, fork: Fork, shape: &[Bound], depth: u32, gindex: u64) -> Option<Hash256> {
         match locate(gindex, depth)? {
-            Place::Inside { height, index } => self.node_inside(fork, shape, height, index, depth),
-            Place::Leaf { index, rest: 1 } => self.node_inside(fork, shape, 0, index, depth),
+            Place::Inside { height, index } => Some(self.node_inside(fork, shape, height, index, depth)),
+            Place::Leaf { index, rest: 1 } => Some(self.node_inside(fork, shape, 0, index, depth)),
             Place::Leaf { .. } if T::BASIC_LEN > 0 => None,
             Place::Leaf { index, rest } => self.get(index as usize)?.node(fork, shape, rest),
         }
     }
 
     /// The node `index` of the layer `height` above the chunks.
-    fn node_inside(&self, fork: Fork, shape: &[Bound], height: u32, index: u64, depth: u32) -> Option<Hash256> {
+    fn node_inside(&self, fork: Fork, shape: &[Bound], height: u32, index: u64, depth: u32) -> Hash256 {
         let top = self.bundle_depth + self.height;
         if height >= top && depth >= self.bundle_depth {
-            return Some(if index == 0 {
+            return if index == 0 {
                 self.root(fork, shape, height)
             } else {
                 *zero_hash(height as usize)
-            });
+            };
         }
         if index << height >= 1 << top {
-            return Some(*zero_hash(height as usize));
+            return *zero_hash(height as usize);
         }
         let first_item = (index << height) as usize * items_per_chunk::<T>();
         if height < self.bundle_depth {
@@ -272,7 +290,7 @@ impl<T: Ssz> Tree<T> {
             let chunks = bundle_chunks(items, fork, shape);
             let start = ((index << height) as usize & ((1 << self.bundle_depth) - 1)).min(chunks.len());
             let end = chunks.len().min(start + (1 << height));
-            return Some(merkle::merkleize(&mut chunks[start..end].to_vec(), height));
+            return merkle::merkleize(&mut chunks[start..end].to_vec(), height);
         }
         let mut node = &self.node;
         let level = height - self.bundle_depth;
@@ -284,7 +302,7 @@ impl<T: Ssz> Tree<T> {
                 &inner.left
             };
         }
-        Some(node_root(node, level, self.bundle_depth, fork, shape))
+        node_root(node, level, self.bundle_depth, fork, shape)
     }
 
     /// Whether both hold equal items; parts that are shared are not compared.
@@ -375,28 +393,73 @@ fn update_node<T: Ssz>(
         }
         Node::Inner(shared) => {
             let middle = first + (1 << (shift - 1));
-            if let Some(inner) = Arc::get_mut(shared) {
-                let left = update_node(&mut inner.left, first, shift - 1, f);
-                let right = update_node(&mut inner.right, middle, shift - 1, f);
-                if left || right {
-                    inner.root.take();
-                }
-                return left || right;
-            }
-            // Others hold this node: copy it only if something below it changes.
-            let (mut left, mut right) = (shared.left.clone(), shared.right.clone());
-            let left_changed = update_node(&mut left, first, shift - 1, f);
-            let right_changed = update_node(&mut right, middle, shift - 1, f);
-            if left_changed || right_changed {
-                *shared = Arc::new(Inner {
-                    root: OnceLock::new(),
-                    left,
-                    right,
-                });
-            }
-            left_changed || right_changed
+            update_children(shared, |child, is_right| {
+                update_node(child, if is_right { middle } else { first }, shift - 1, f)
+            })
         }
     }
+}
+
+/// See `Tree::update_sorted`. Tells whether anything changed.
+fn update_node_sorted<T: Ssz>(
+    node: &mut Node<T>,
+    first: usize,
+    shift: u32,
+    indices: &[u64],
+    f: &mut impl FnMut(usize, &T) -> Option<T>,
+) -> bool {
+    if indices.is_empty() {
+        return false;
+    }
+    match node {
+        Node::Empty => false,
+        Node::Bundle(bundle) => {
+            let mut changed = false;
+            for index in indices.iter().map(|index| *index as usize) {
+                let replacement = bundle.items.get(index - first).and_then(|item| f(index, item));
+                if let Some(item) = replacement {
+                    Arc::make_mut(bundle).items[index - first] = item;
+                    changed = true;
+                }
+            }
+            if changed {
+                Arc::make_mut(bundle).root.take();
+            }
+            changed
+        }
+        Node::Inner(shared) => {
+            let middle = first + (1 << (shift - 1));
+            let (left, right) = indices.split_at(indices.partition_point(|index| (*index as usize) < middle));
+            update_children(shared, |child, is_right| {
+                let (first, indices) = if is_right { (middle, right) } else { (first, left) };
+                update_node_sorted(child, first, shift - 1, indices, f)
+            })
+        }
+    }
+}
+
+/// Lets `update(child, is_right)` change both children and tells whether it did. A node that others hold too is copied
+/// only if it did.
+fn update_children<T: Ssz>(shared: &mut Arc<Inner<T>>, mut update: impl FnMut(&mut Node<T>, bool) -> bool) -> bool {
+    if let Some(inner) = Arc::get_mut(shared) {
+        let left_changed = update(&mut inner.left, false);
+        let changed = update(&mut inner.right, true) || left_changed;
+        if changed {
+            inner.root.take();
+        }
+        return changed;
+    }
+    let (mut left, mut right) = (shared.left.clone(), shared.right.clone());
+    let left_changed = update(&mut left, false);
+    let changed = update(&mut right, true) || left_changed;
+    if changed {
+        *shared = Arc::new(Inner {
+            root: OnceLock::new(),
+            left,
+            right,
+        });
+    }
+    changed
 }
 
 /// The items of a tree, bundle by bundle.
