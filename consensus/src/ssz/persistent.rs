@@ -169,6 +169,20 @@ impl<T: Ssz> PersistentList<T> {
         }
     }
 
+    /// The same for the items at `indices` alone, which ascend; what lies behind the end is passed over. Each part of the
+    /// list is reached once, however many of its items are asked for.
+    pub fn update_sorted(&mut self, indices: &[u64], mut f: impl FnMut(usize, &T) -> Option<T>) {
+        debug_assert!(indices.is_sorted(), "indices ascend");
+        let mut left = indices;
+        for number in 0..self.trees.len() {
+            let first = self.first_of(number);
+            let end = first + self.trees[number].len();
+            let (inside, behind) = left.split_at(left.partition_point(|index| (*index as usize) < end));
+            self.trees[number].update_sorted(first, inside, &mut f);
+            left = behind;
+        }
+    }
+
     /// All items in order.
     pub fn iter(&self) -> Iter<'_, T> {
         self.iter_from(0)

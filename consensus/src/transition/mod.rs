@@ -1,4 +1,4 @@
-//! The state transition: one function for each function of the specs.
+//! The state transition: what a slot, an epoch, a block and a fork do to a state.
 
 pub mod block;
 pub mod epoch;

@@ -3,6 +3,7 @@
 mod bls;
 mod epoch_processing;
 mod kzg;
+mod operations;
 mod rewards;
 mod shuffling;
 mod ssz_generic;
@@ -74,6 +75,7 @@ pub const RUNNERS: &[Runner] = &[
         epoch_processing::run,
     ),
     Runner::of_other_generator("kzg", Handlers::Named(kzg::HANDLERS), kzg::run),
+    Runner::new("operations", Handlers::Named(&operations::HANDLERS), operations::run),
     Runner::new("rewards", Handlers::Named(rewards::HANDLERS), rewards::run),
     Runner::new("shuffling", Handlers::Named(&["core"]), shuffling::run),
     Runner::new("ssz_generic", Handlers::Named(ssz_generic::HANDLERS), ssz_generic::run),

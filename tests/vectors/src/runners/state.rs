@@ -1,14 +1,8 @@
 //! What the runners of the state transition share.
 
-use consensus::{Invalid, State};
+use consensus::State;
 
-use crate::{Case, Failure, NamedRule};
-
-impl NamedRule for Invalid {
-    fn rule(&self) -> String {
-        self.rule.to_owned()
-    }
-}
+use crate::{Case, Failure};
 
 /// The state in a file, at the case's fork.
 pub(super) fn read(case: &Case, file: &str) -> Result<State, Failure> {
