@@ -20,11 +20,21 @@ type Reader = fn(&Case) -> Result<Step, Failure>;
 /// Every handler and what it calls.
 const TABLE: [(&str, Reader); 13] = [
     ("attestation", attestation),
-    ("attester_slashing", |case| step(case, "attester_slashing", apply::process_attester_slashing)),
-    ("bls_to_execution_change", |case| step(case, "address_change", apply::process_bls_to_execution_change)),
-    ("builder_deposit_request", |case| step(case, "builder_deposit_request", apply::process_builder_deposit_request)),
-    ("builder_exit_request", |case| step(case, "builder_exit_request", apply::process_builder_exit_request)),
-    ("consolidation_request", |case| step(case, "consolidation_request", apply::process_consolidation_request)),
+    ("attester_slashing", |case| {
+        step(case, "attester_slashing", apply::process_attester_slashing)
+    }),
+    ("bls_to_execution_change", |case| {
+        step(case, "address_change", apply::process_bls_to_execution_change)
+    }),
+    ("builder_deposit_request", |case| {
+        step(case, "builder_deposit_request", apply::process_builder_deposit_request)
+    }),
+    ("builder_exit_request", |case| {
+        step(case, "builder_exit_request", apply::process_builder_exit_request)
+    }),
+    ("consolidation_request", |case| {
+        step(case, "consolidation_request", apply::process_consolidation_request)
+    }),
     ("deposit", |case| step(case, "deposit", apply::process_deposit)),
     ("deposit_request", |case| {
         step(case, "deposit_request", |state, _, request| {
@@ -33,12 +43,22 @@ const TABLE: [(&str, Reader); 13] = [
         })
     }),
     ("payload_attestation", |case| {
-        step(case, "payload_attestation", |state, ctx, vote| apply::process_payload_attestation(state, ctx, vote))
+        step(case, "payload_attestation", |state, ctx, vote| {
+            apply::process_payload_attestation(state, ctx, vote)
+        })
     }),
-    ("proposer_slashing", |case| step(case, "proposer_slashing", apply::process_proposer_slashing)),
-    ("voluntary_exit", |case| step(case, "voluntary_exit", apply::process_voluntary_exit)),
-    ("voluntary_exit_churn", |case| step(case, "voluntary_exit", apply::process_voluntary_exit)),
-    ("withdrawal_request", |case| step(case, "withdrawal_request", apply::process_withdrawal_request)),
+    ("proposer_slashing", |case| {
+        step(case, "proposer_slashing", apply::process_proposer_slashing)
+    }),
+    ("voluntary_exit", |case| {
+        step(case, "voluntary_exit", apply::process_voluntary_exit)
+    }),
+    ("voluntary_exit_churn", |case| {
+        step(case, "voluntary_exit", apply::process_voluntary_exit)
+    }),
+    ("withdrawal_request", |case| {
+        step(case, "withdrawal_request", apply::process_withdrawal_request)
+    }),
 ];
 
 pub(super) const HANDLERS: [&str; TABLE.len()] = {
@@ -81,7 +101,10 @@ fn attestation(case: &Case) -> Result<Step, Failure> {
 
 pub(super) fn run(case: &Case) -> Outcome {
     let handler = case.path().handler();
-    let reader = TABLE.iter().find(|(name, _)| *name == handler).map(|(_, reader)| reader);
+    let reader = TABLE
+        .iter()
+        .find(|(name, _)| *name == handler)
+        .map(|(_, reader)| reader);
     let step = reader.ok_or_else(|| Failure::new(format!("unknown handler '{handler}'")))?(case)?;
     let pre = case.ssz("pre.ssz_snappy")?;
     let pre = State::decode(&pre, case.fork()).map_err(|error| Failure::new(format!("pre state: {error}")))?;
