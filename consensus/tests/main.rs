@@ -2,6 +2,7 @@
 //!
 //! How much is tried is told in [`support`].
 
+mod epoch;
 mod malformed;
 mod mirror;
 mod networks;
