@@ -1,6 +1,6 @@
 //! The built-in networks against the config files that other clients ship, where the shared folder with them is.
 
-use consensus::config::{Config, NETWORKS, Yaml};
+use consensus::config::{Config, NETWORKS};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -24,58 +24,64 @@ fn skipped(missing: &Path) {
     .expect("standard error is open");
 }
 
-/// What a newer decision changed since the files were written: network, field, value there, value here.
-const NEWER: [(&str, &str, &str, &str); 1] = [("sepolia", "GLOAS_FORK_EPOCH", "18446744073709551615", "353024")];
-
-/// Fields of the files that are none of the standard's any more: retired ones, and those of forks yet to come.
-const NOT_OURS: [&str; 20] = [
-    "ATTESTATION_SUBNET_PREFIX_BITS",
-    "ATTESTATION_SUBNET_SHUFFLING_PREFIX_BITS",
-    "EIP7928_FORK_EPOCH",
-    "EIP7928_FORK_VERSION",
-    "HEZE_FORK_EPOCH",
-    "HEZE_FORK_VERSION",
-    "INCLUSION_LIST_SUBMISSION_DUE_BPS",
-    "MAX_BYTES_PER_INCLUSION_LIST",
-    "MAX_REQUEST_BLOB_SIDECARS",
-    "MAX_REQUEST_BLOB_SIDECARS_ELECTRA",
-    "MAX_REQUEST_DATA_COLUMN_SIDECARS",
-    "MAX_REQUEST_INCLUSION_LIST",
-    "MIN_EPOCHS_FOR_BLOCK_REQUESTS",
-    "PROPOSER_INCLUSION_LIST_CUTOFF_BPS",
-    "RESP_TIMEOUT",
-    "TARGET_BLOBS_PER_BLOCK_ELECTRA",
-    "TTFB_TIMEOUT",
-    "VIEW_FREEZE_CUTOFF_BPS",
-    "WHISK_EPOCHS_PER_SHUFFLING_PHASE",
-    "WHISK_PROPOSER_SELECTION_GAP",
-];
-
+/// The public networks are of the mainnet preset.
 #[cfg(not(feature = "minimal"))]
-#[test]
-fn built_in_networks_equal_the_shipped_files() {
-    for name in ["mainnet", "hoodi", "sepolia"] {
-        let path = shared().join(format!("realdata/configs/{name}-2026-05-config.yaml"));
-        let Ok(text) = std::fs::read_to_string(&path) else {
-            skipped(&path);
-            continue;
-        };
-        let theirs = Config::from_yaml(&text).unwrap().config;
-        let ours = Config::network(name).unwrap();
-        assert_eq!(ours.fork_version(consensus::Fork::Phase0), theirs.genesis_fork_version);
-        let (ours, mut theirs) = (ours.spec(), theirs.spec());
-        for (_, field, old, new) in NEWER.iter().filter(|(network, ..)| *network == name) {
-            assert_eq!(
-                theirs.insert((*field).into(), Yaml::Text((*new).into())),
-                Some(Yaml::Text((*old).into()))
-            );
-        }
-        for field in NOT_OURS {
-            if !ours.contains_key(field) {
-                theirs.remove(field);
+mod public {
+    use super::{Config, shared, skipped};
+    use consensus::config::Yaml;
+
+    /// What a newer decision changed since the files were written: network, field, value there, value here.
+    const NEWER: [(&str, &str, &str, &str); 1] = [("sepolia", "GLOAS_FORK_EPOCH", "18446744073709551615", "353024")];
+
+    /// Fields of the files that are none of the standard's any more: retired ones, and those of forks yet to come.
+    const NOT_OURS: [&str; 20] = [
+        "ATTESTATION_SUBNET_PREFIX_BITS",
+        "ATTESTATION_SUBNET_SHUFFLING_PREFIX_BITS",
+        "EIP7928_FORK_EPOCH",
+        "EIP7928_FORK_VERSION",
+        "HEZE_FORK_EPOCH",
+        "HEZE_FORK_VERSION",
+        "INCLUSION_LIST_SUBMISSION_DUE_BPS",
+        "MAX_BYTES_PER_INCLUSION_LIST",
+        "MAX_REQUEST_BLOB_SIDECARS",
+        "MAX_REQUEST_BLOB_SIDECARS_ELECTRA",
+        "MAX_REQUEST_DATA_COLUMN_SIDECARS",
+        "MAX_REQUEST_INCLUSION_LIST",
+        "MIN_EPOCHS_FOR_BLOCK_REQUESTS",
+        "PROPOSER_INCLUSION_LIST_CUTOFF_BPS",
+        "RESP_TIMEOUT",
+        "TARGET_BLOBS_PER_BLOCK_ELECTRA",
+        "TTFB_TIMEOUT",
+        "VIEW_FREEZE_CUTOFF_BPS",
+        "WHISK_EPOCHS_PER_SHUFFLING_PHASE",
+        "WHISK_PROPOSER_SELECTION_GAP",
+    ];
+
+    #[test]
+    fn built_in_networks_equal_the_shipped_files() {
+        for name in ["mainnet", "hoodi", "sepolia"] {
+            let path = shared().join(format!("realdata/configs/{name}-2026-05-config.yaml"));
+            let Ok(text) = std::fs::read_to_string(&path) else {
+                skipped(&path);
+                continue;
+            };
+            let theirs = Config::from_yaml(&text).unwrap().config;
+            let ours = Config::network(name).unwrap();
+            assert_eq!(ours.fork_version(consensus::Fork::Phase0), theirs.genesis_fork_version);
+            let (ours, mut theirs) = (ours.spec(), theirs.spec());
+            for (_, field, old, new) in NEWER.iter().filter(|(network, ..)| *network == name) {
+                assert_eq!(
+                    theirs.insert((*field).into(), Yaml::Text((*new).into())),
+                    Some(Yaml::Text((*old).into()))
+                );
             }
+            for field in NOT_OURS {
+                if !ours.contains_key(field) {
+                    theirs.remove(field);
+                }
+            }
+            assert_eq!(ours, theirs, "{name}");
         }
-        assert_eq!(ours, theirs, "{name}");
     }
 }
 

@@ -20,7 +20,7 @@ use std::fmt;
 
 pub use aggregate::{aggregate_pubkeys, eth_aggregate_pubkeys};
 pub use batch::{SignatureSet, find_invalid, verify_signature_sets};
-pub use keys::{PublicKey, SecretKey};
+pub use keys::{PublicKey, SecretKey, consecutive_public_keys, consecutive_secret_key};
 pub use pairing::hash_to_g2;
 pub use signature::{
     AggregateSignature, Signature, aggregate, aggregate_verify, eth_fast_aggregate_verify, fast_aggregate_verify,

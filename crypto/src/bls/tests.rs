@@ -330,3 +330,17 @@ fn sets_of_several_signers() {
         Err(BlsError::Infinity)
     );
 }
+
+#[test]
+fn consecutive_keys_belong_together() {
+    let first = secret(40);
+    let keys = consecutive_public_keys(&first, 1030);
+    assert_eq!(keys.len(), 1030);
+    for number in [0, 1, 2, 1023, 1024, 1029] {
+        assert_eq!(keys[number], public(40 + number as u64));
+        assert_eq!(
+            consecutive_secret_key(&first, number as u64).unwrap().public_key(),
+            keys[number]
+        );
+    }
+}
