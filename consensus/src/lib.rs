@@ -18,6 +18,7 @@ pub mod preset;
 pub mod signing;
 pub mod ssz;
 pub mod state;
+pub mod transition;
 pub mod types;
 pub use config::Config;
 pub use error::Invalid;

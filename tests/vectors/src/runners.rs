@@ -1,10 +1,15 @@
 //! The table of runners. A new one is a file with `pub(crate) fn run(case: &Case) -> Outcome` and one line in [`RUNNERS`].
 
+mod blocks;
 mod bls;
+mod fork;
+mod genesis;
 mod kzg;
 mod shuffling;
 mod ssz_generic;
 mod ssz_static;
+mod states;
+mod transition;
 
 use consensus::Fork;
 
@@ -66,6 +71,12 @@ impl Runner {
 pub const RUNNERS: &[Runner] = &[
     Runner::of_other_generator("bls", Handlers::Named(bls::HANDLERS), bls::run),
     Runner::of_other_generator("kzg", Handlers::Named(kzg::HANDLERS), kzg::run),
+    Runner::new("sanity", Handlers::Named(blocks::SANITY), blocks::run),
+    Runner::new("finality", Handlers::Named(&["finality"]), blocks::run),
+    Runner::new("random", Handlers::Named(&["random"]), blocks::run),
+    Runner::new("transition", Handlers::Named(&["core"]), transition::run),
+    Runner::new("fork", Handlers::Named(&["fork"]), fork::run),
+    Runner::new("genesis", Handlers::Named(genesis::HANDLERS), genesis::run),
     Runner::new("shuffling", Handlers::Named(&["core"]), shuffling::run),
     Runner::new("ssz_generic", Handlers::Named(ssz_generic::HANDLERS), ssz_generic::run),
     Runner::new("ssz_static", Handlers::Types(ssz_static::knows), ssz_static::run),

@@ -57,13 +57,7 @@ const NOT_EXPORTED: &str = "an inner value of a proof check, which the KZG libra
 pub const SKIPS: &[Skip] = &[
     runner("operations", ISSUE_2),
     runner("epoch_processing", ISSUE_2),
-    runner("sanity", ISSUE_2),
-    runner("finality", ISSUE_2),
-    runner("random", ISSUE_2),
     runner("rewards", ISSUE_2),
-    runner("genesis", ISSUE_2),
-    runner("fork", ISSUE_2),
-    runner("transition", ISSUE_2),
     runner("fork_choice", ISSUE_2),
     runner("fast_confirmation", ISSUE_2),
     runner("sync", ISSUE_2),
