@@ -12,6 +12,7 @@
 
 mod action;
 mod attestation;
+mod availability;
 mod block;
 mod head;
 mod node;
@@ -25,6 +26,7 @@ pub use action::{
     AttestationAction, BlockAction, DataAvailability, EnvelopeAction, ExecutionVerdict, PayloadAttestationAction,
 };
 pub use attestation::ValidAttestation;
+pub use availability::{is_blob_data_available, is_column_data_available};
 pub use block::ValidBlock;
 pub use node::{ExecutionStatus, ForkChoiceNode, Node, PayloadStatus, PayloadVotes};
 pub use payload::{ValidEnvelope, ValidPayloadAttestation};

@@ -3,6 +3,7 @@
 mod blocks;
 mod bls;
 mod fork;
+mod fork_choice;
 mod genesis;
 mod kzg;
 mod shuffling;
@@ -76,6 +77,8 @@ pub const RUNNERS: &[Runner] = &[
     Runner::new("random", Handlers::Named(&["random"]), blocks::run),
     Runner::new("transition", Handlers::Named(&["core"]), transition::run),
     Runner::new("fork", Handlers::Named(&["fork"]), fork::run),
+    Runner::new("fork_choice", Handlers::Named(fork_choice::HANDLERS), fork_choice::run),
+    Runner::new("sync", Handlers::Named(&["optimistic"]), fork_choice::run),
     Runner::new("genesis", Handlers::Named(genesis::HANDLERS), genesis::run),
     Runner::new("shuffling", Handlers::Named(&["core"]), shuffling::run),
     Runner::new("ssz_generic", Handlers::Named(ssz_generic::HANDLERS), ssz_generic::run),
