@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 /// Effective balances in increments, by validator; zero for those who are inactive or slashed and so have no say. They
 /// are whole increments of at most 2,048, so 16 bits hold them.
-pub type Balances = Arc<[u16]>;
+pub(super) type Balances = Arc<[u16]>;
 
 /// The balances with which validators of a checkpoint state vote.
 ///

@@ -1,6 +1,14 @@
 //! What a block does to a state, one file per step.
 
+mod attestation;
+mod attester_slashing;
 mod block_header;
+mod bls_to_execution_change;
+mod builder_deposit_request;
+mod builder_exit_request;
+mod consolidation_request;
+pub mod deposit;
+mod deposit_request;
 mod eth1_data;
 mod execution_payload;
 mod execution_payload_bid;
@@ -8,11 +16,23 @@ mod execution_payload_envelope;
 mod expected_withdrawals;
 mod operations;
 mod parent_execution_payload;
+mod payload_attestation;
+mod proposer_slashing;
 mod randao;
 mod sync_aggregate;
+mod voluntary_exit;
+mod withdrawal_request;
 mod withdrawals;
 
+pub use attestation::process_attestation;
+pub use attester_slashing::process_attester_slashing;
 pub use block_header::process_block_header;
+pub use bls_to_execution_change::process_bls_to_execution_change;
+pub use builder_deposit_request::process_builder_deposit_request;
+pub use builder_exit_request::process_builder_exit_request;
+pub use consolidation_request::{is_valid_switch_to_compounding_request, process_consolidation_request};
+pub use deposit::process_deposit;
+pub use deposit_request::process_deposit_request;
 pub use eth1_data::process_eth1_data;
 pub use execution_payload::{
     is_execution_enabled, is_merge_transition_block, is_merge_transition_complete, process_execution_payload,
@@ -24,8 +44,12 @@ pub use execution_payload_envelope::{
 pub use expected_withdrawals::{ExpectedWithdrawals, get_expected_withdrawals};
 pub use operations::process_operations;
 pub use parent_execution_payload::{apply_parent_execution_payload, process_parent_execution_payload};
+pub use payload_attestation::process_payload_attestation;
+pub use proposer_slashing::process_proposer_slashing;
 pub use randao::process_randao;
 pub use sync_aggregate::process_sync_aggregate;
+pub use voluntary_exit::process_voluntary_exit;
+pub use withdrawal_request::process_withdrawal_request;
 pub use withdrawals::process_withdrawals;
 
 use super::NewPayloadRequest;

@@ -65,7 +65,7 @@ pub fn process_operations(
 fn process_execution_requests(state: &mut State, ctx: &mut Context, body: &BeaconBlockBody) -> Result<(), Invalid> {
     let requests = &body.execution_requests;
     for request in &requests.deposits {
-        process_deposit_request(state, ctx, request)?;
+        process_deposit_request(state, request);
     }
     for request in &requests.withdrawals {
         process_withdrawal_request(state, ctx, request)?;

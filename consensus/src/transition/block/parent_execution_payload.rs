@@ -58,7 +58,7 @@ pub fn apply_parent_execution_payload(
 ) -> Result<(), Invalid> {
     check_counts(requests)?;
     for request in &requests.deposits {
-        process_deposit_request(state, ctx, request)?;
+        process_deposit_request(state, request);
     }
     for request in &requests.withdrawals {
         process_withdrawal_request(state, ctx, request)?;

@@ -80,6 +80,8 @@ fn enter(state: &mut State, config: &Config, fork: Fork) {
         epoch,
     };
     state.at = fork;
-    // Electra chooses proposers by another rule.
+    // Electra chooses proposers by another rule and takes effective balances from those who wait.
     state.cache.proposer = None;
+    state.cache.effective_balances = None;
+    state.cache.builder_indices = None;
 }

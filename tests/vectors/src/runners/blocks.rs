@@ -5,7 +5,7 @@ use consensus::transition::{process_slots, state_transition};
 use consensus::types::SignedBeaconBlock;
 use consensus::{Config, Fork, State};
 
-use super::states::{context, keys, object, state};
+use super::state::{context, keys, object, read};
 use crate::{Case, Failure, Outcome, Verdict};
 
 /// Blocks in a case, at most: finality needs a few epochs of them.
@@ -20,12 +20,12 @@ pub(super) fn run(case: &Case) -> Outcome {
     let config = case.config()?;
     let fork = case.fork();
     let blocks = read_blocks(case, |_| fork)?;
-    apply_blocks(case, state(case, "pre.ssz_snappy", fork)?, &config, &blocks)
+    apply_blocks(case, read(case, "pre.ssz_snappy")?, &config, &blocks)
 }
 
 fn run_slots(case: &Case) -> Outcome {
     let config = case.config()?;
-    let mut state = state(case, "pre.ssz_snappy", case.fork())?;
+    let mut state = read(case, "pre.ssz_snappy")?;
     let slots = case.yaml("slots.yaml")?.u64()?;
     let slot = state.slot.saturating_add(slots);
     let moved = process_slots(&mut state, &config, slot);

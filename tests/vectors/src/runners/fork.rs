@@ -3,7 +3,7 @@
 use consensus::Fork;
 use consensus::transition::upgrade::upgrade_to;
 
-use super::states::state;
+use super::state::read_at;
 use crate::{Case, Failure, Outcome, Verdict};
 
 pub(super) fn run(case: &Case) -> Outcome {
@@ -11,7 +11,7 @@ pub(super) fn run(case: &Case) -> Outcome {
     let Some(previous) = fork.previous() else {
         return Err(Failure::new(format!("there is no fork before {fork}")));
     };
-    let mut state = state(case, "pre.ssz_snappy", previous)?;
+    let mut state = read_at(case, "pre.ssz_snappy", previous)?;
     let upgraded = upgrade_to(&mut state, &case.config()?, fork);
     case.expect_validity("upgrade", true, upgraded)?;
     case.expect_ssz("post state", "post.ssz_snappy", &state.encode())?;

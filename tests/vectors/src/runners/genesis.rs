@@ -6,7 +6,7 @@ use consensus::ssz::Bytes;
 use consensus::transition::genesis::{initialize_beacon_state_from_eth1, is_valid_genesis_state};
 use consensus::types::Deposit;
 
-use super::states::{object, state};
+use super::state::{object, read};
 use crate::{Case, Failure, Outcome, Verdict};
 
 /// Deposits in a case, at most: the minimal config needs 64 validators.
@@ -17,7 +17,7 @@ pub(super) const HANDLERS: &[&str] = &["initialization", "validity"];
 pub(super) fn run(case: &Case) -> Outcome {
     case.meta()?.find("description")?;
     if case.path().handler() == "validity" {
-        let valid = is_valid_genesis_state(&state(case, "genesis.ssz_snappy", case.fork())?, &case.config()?);
+        let valid = is_valid_genesis_state(&read(case, "genesis.ssz_snappy")?, &case.config()?);
         case.expect_bool("validity", &*case.yaml("is_valid.yaml")?, valid)?;
         return Ok(Verdict::Valid);
     }

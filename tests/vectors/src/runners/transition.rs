@@ -3,7 +3,7 @@
 use consensus::Config;
 
 use super::blocks::{apply_blocks, read_blocks};
-use super::states::state;
+use super::state::read_at;
 use crate::{Case, Failure, Outcome};
 
 pub(super) fn run(case: &Case) -> Outcome {
@@ -21,5 +21,5 @@ pub(super) fn run(case: &Case) -> Outcome {
     let last_before = meta.find("fork_block")?.map(|node| node.u64()).transpose()?;
     let is_before = |number| last_before.is_some_and(|last| number <= last);
     let blocks = read_blocks(case, |number| if is_before(number) { pre_fork } else { post_fork })?;
-    apply_blocks(case, state(case, "pre.ssz_snappy", pre_fork)?, &config, &blocks)
+    apply_blocks(case, read_at(case, "pre.ssz_snappy", pre_fork)?, &config, &blocks)
 }

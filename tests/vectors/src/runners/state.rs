@@ -1,19 +1,25 @@
-//! What the runners of states and blocks have in common.
+//! What the runners of the state transition share.
 
 use consensus::keys::Keys;
 use consensus::signing::Context;
+use consensus::ssz::Ssz;
 use consensus::{Config, Fork, State};
 
 use crate::{BlsSetting, Case, Failure};
 
 
-/// Decodes the state in a file.
-pub(super) fn state(case: &Case, file: &str, fork: Fork) -> Result<State, Failure> {
+/// The state in a file, at the case's fork.
+pub(super) fn read(case: &Case, file: &str) -> Result<State, Failure> {
+    read_at(case, file, case.fork())
+}
+
+/// The state in a file, at another fork than the case's.
+pub(super) fn read_at(case: &Case, file: &str, fork: Fork) -> Result<State, Failure> {
     State::decode(&case.ssz(file)?, fork).map_err(|error| Failure::new(format!("{file}: {error}")))
 }
 
-/// Decodes an object in a file.
-pub(super) fn object<T: consensus::ssz::Ssz>(case: &Case, file: &str, fork: Fork) -> Result<T, Failure> {
+/// An object in a file, as of `fork`.
+pub(super) fn object<T: Ssz>(case: &Case, file: &str, fork: Fork) -> Result<T, Failure> {
     T::decode(&case.ssz(file)?, fork).map_err(|error| Failure::new(format!("{file}: {error}")))
 }
 
