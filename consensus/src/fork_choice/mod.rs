@@ -14,6 +14,7 @@ mod action;
 mod attestation;
 mod availability;
 mod block;
+mod fast_confirmation;
 mod head;
 mod node;
 mod payload;
@@ -28,6 +29,7 @@ pub use action::{
 pub use attestation::ValidAttestation;
 pub use availability::{is_blob_data_available, is_column_data_available};
 pub use block::ValidBlock;
+pub use fast_confirmation::FastConfirmationStore;
 pub use node::{ExecutionStatus, ForkChoiceNode, Node, PayloadStatus, PayloadVotes};
 pub use payload::{ValidEnvelope, ValidPayloadAttestation};
 pub use proto_array::ProtoArray;

@@ -8,7 +8,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use consensus::fork_choice::{
-    DataAvailability, ExecutionVerdict, ForkChoiceNode, Store, is_blob_data_available, is_column_data_available,
+    DataAvailability, ExecutionVerdict, FastConfirmationStore, ForkChoiceNode, Store, is_blob_data_available, is_column_data_available,
 };
 use consensus::keys::Keys;
 use consensus::signing::Context;
@@ -20,7 +20,7 @@ use consensus::types::{
 use consensus::{Config, Fork, Invalid};
 use serde_json::{Value, json};
 
-use super::states::{context, keys, object, state};
+use super::state::{context, keys, object, read};
 use crate::yaml::Yaml;
 use crate::{Case, Failure, Outcome, Verdict};
 
@@ -42,6 +42,9 @@ pub(super) const HANDLERS: &[&str] = &[
     "withholding",
 ];
 
+pub(super) const FAST_CONFIRMATION: &[&str] =
+    &["basic", "current_epoch", "empty_slots", "ffg", "is_one_confirmed", "previous_epoch"];
+
 pub(super) fn run(case: &Case) -> Outcome {
     case.meta()?.find("description")?;
     let mut steps = Steps::new(case)?;
@@ -59,6 +62,7 @@ struct Steps<'a> {
     config: Arc<Config>,
     keys: Keys,
     store: Store,
+    fast_confirmation: FastConfirmationStore,
     pow_blocks: HashMap<Hash32, PowBlock>,
     verdicts: HashMap<Hash32, ExecutionVerdict>,
 }
@@ -67,16 +71,18 @@ impl<'a> Steps<'a> {
     fn new(case: &'a Case) -> Result<Self, Failure> {
         let fork = case.fork();
         let config = Arc::new(case.config()?);
-        let anchor = state(case, "anchor_state.ssz_snappy", fork)?;
+        let anchor = read(case, "anchor_state.ssz_snappy")?;
         let block: BeaconBlock = object(case, "anchor_block.ssz_snappy", fork)?;
         let keys = keys(&anchor)?;
         let store = Store::get_forkchoice_store(Arc::clone(&config), Arc::new(anchor), &block);
+        let store = store.map_err(|error| Failure::new(format!("anchor: {error}")))?;
         Ok(Steps {
             case,
             fork,
             config,
             keys,
-            store: store.map_err(|error| Failure::new(format!("anchor: {error}")))?,
+            fast_confirmation: FastConfirmationStore::get_fast_confirmation_store(&store),
+            store,
             pow_blocks: HashMap::new(),
             verdicts: HashMap::new(),
         })
@@ -245,6 +251,11 @@ impl<'a> Steps<'a> {
     }
 
     fn checks(&mut self, checks: &Yaml) -> Result<(), Failure> {
+        // The rule runs before each check of what it found, which is once a slot; no step says so.
+        if checks.find("confirmed_root")?.is_some() {
+            let run = self.fast_confirmation.on_fast_confirmation(&self.store);
+            run.map_err(|error| Failure::new(format!("fast confirmation: {error}")))?;
+        }
         for (name, expected) in checks.entries()? {
             let computed = self.computed(name, expected)?;
             self.case.expect_yaml(name, expected, &computed)?;
@@ -289,6 +300,29 @@ impl<'a> Steps<'a> {
                     &votes.data_availability
                 };
                 json!({"block_root": root.to_string(), "votes": &**votes})
+            }
+            _ => return self.confirmed(name),
+        })
+    }
+
+    /// What the fast-confirmation store says to a check.
+    fn confirmed(&self, name: &str) -> Result<Value, Failure> {
+        let fast_confirmation = &self.fast_confirmation;
+        Ok(match name {
+            "previous_epoch_observed_justified_checkpoint" => {
+                checkpoint(fast_confirmation.previous_epoch_observed_justified_checkpoint())
+            }
+            "current_epoch_observed_justified_checkpoint" => {
+                checkpoint(fast_confirmation.current_epoch_observed_justified_checkpoint())
+            }
+            "previous_epoch_greatest_unrealized_checkpoint" => {
+                checkpoint(fast_confirmation.previous_epoch_greatest_unrealized_checkpoint())
+            }
+            "previous_slot_head" => json!(fast_confirmation.previous_slot_head().to_string()),
+            "current_slot_head" => json!(fast_confirmation.current_slot_head().to_string()),
+            "confirmed_root" => json!(fast_confirmation.confirmed_root().to_string()),
+            "safe_execution_block_hash" => {
+                json!(fast_confirmation.get_safe_execution_block_hash(&self.store).to_string())
             }
             _ => return Err(Failure::new(format!("unknown check '{name}'"))),
         })
