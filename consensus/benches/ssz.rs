@@ -29,7 +29,11 @@ fn main() {
     if sizes.is_empty() {
         // Without `--bench` this is `cargo test`: only see that it works.
         let measure = args.iter().any(|arg| arg == "--bench");
-        sizes = if measure { vec![1_000_000, 2_200_000] } else { vec![2_000] };
+        sizes = if measure {
+            vec![1_000_000, 2_200_000]
+        } else {
+            vec![2_000]
+        };
     }
     sizes.into_iter().for_each(bench);
 }
@@ -37,7 +41,11 @@ fn main() {
 /// Processor time of this thread in milliseconds.
 fn cpu_ms() -> f64 {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    text.split(' ').next().and_then(|first| first.parse::<f64>().ok()).unwrap_or(0.0) / 1e6
+    text.split(' ')
+        .next()
+        .and_then(|first| first.parse::<f64>().ok())
+        .unwrap_or(0.0)
+        / 1e6
 }
 
 /// The least time of a few runs on what `set_up` makes anew for each, in milliseconds.
@@ -55,7 +63,10 @@ fn least<S, T>(mut set_up: impl FnMut() -> S, mut work: impl FnMut(&mut S) -> T)
 fn kernel_ms(pairs: u64) -> f64 {
     let input: Vec<Hash256> = (0..2048u64).map(|i| crypto::hash::sha256(&i.to_le_bytes())).collect();
     let mut out = vec![[0; 32]; 1024];
-    let per_batch = least(|| (), |()| (0..1000).for_each(|_| hash_pairs(&input, black_box(&mut out)))) / 1000.0;
+    let per_batch = least(
+        || (),
+        |()| (0..1000).for_each(|_| hash_pairs(&input, black_box(&mut out))),
+    ) / 1000.0;
     per_batch * pairs as f64 / 1024.0
 }
 
@@ -72,7 +83,10 @@ fn pairs_of(state: &State) -> u64 {
 
 fn line(name: &str, ms: f64, kernel: Option<f64>) {
     match kernel {
-        Some(kernel) => println!("  {name:<52} {ms:>10.2} ms {:>7.2} × the kernel's {kernel:.1} ms", ms / kernel),
+        Some(kernel) => println!(
+            "  {name:<52} {ms:>10.2} ms {:>7.2} × the kernel's {kernel:.1} ms",
+            ms / kernel
+        ),
         None => println!("  {name:<52} {ms:>10.2} ms"),
     }
 }
@@ -80,7 +94,11 @@ fn line(name: &str, ms: f64, kernel: Option<f64>) {
 fn bench(validators: usize) {
     let mut state = fulu_state(Shape::like_mainnet(validators), &Config::standard());
     let bytes = state.encode();
-    println!("\nFulu state of {validators} validators, {} MB of SSZ, kernel {}", bytes.len() / 1_000_000, kernel().name);
+    println!(
+        "\nFulu state of {validators} validators, {} MB of SSZ, kernel {}",
+        bytes.len() / 1_000_000,
+        kernel().name
+    );
     line("decode", least(|| (), |()| State::decode(&bytes, Fork::Fulu)), None);
     line("encode", least(|| (), |()| state.encode()), None);
 
@@ -100,7 +118,11 @@ fn bench(validators: usize) {
         }
         state.hash_tree_root()
     };
-    line("1,000 balances and 100 validators, and the root", least(|| state.clone(), sparse), None);
+    line(
+        "1,000 balances and 100 validators, and the root",
+        least(|| state.clone(), sparse),
+        None,
+    );
     let all = |state: &mut State| change_all_balances(state, 1);
     line("change all balances", least(|| state.clone(), all), None);
     let changed = || {
@@ -112,16 +134,31 @@ fn bench(validators: usize) {
     line("root after all balances", root, Some(kernel_ms(validators as u64 / 4)));
     line("clone", least(|| (), |()| state.clone()), None);
     let progressive = |state: &mut State| {
-        (state.validators.to_progressive(), state.balances.to_progressive(), state.inactivity_scores.to_progressive())
+        (
+            state.validators.to_progressive(),
+            state.balances.to_progressive(),
+            state.inactivity_scores.to_progressive(),
+        )
     };
-    line("registry, balances and scores laid out for Gloas", least(|| state.clone(), progressive), None);
+    line(
+        "registry, balances and scores laid out for Gloas",
+        least(|| state.clone(), progressive),
+        None,
+    );
     let validators_only = |validators: &mut PersistentList<_>| validators.root(Fork::Gloas, &[Bound::Progressive]);
-    line("root of the registry laid out for Gloas", least(|| state.validators.to_progressive(), validators_only), None);
+    line(
+        "root of the registry laid out for Gloas",
+        least(|| state.validators.to_progressive(), validators_only),
+        None,
+    );
 
     let file = write_state(&state);
     let program = std::env::current_exe().expect("a running program has a path");
     let status = Command::new(program).arg("--measure").arg(&file).status();
-    assert!(status.is_ok_and(|status| status.success()), "the process that measures memory failed");
+    assert!(
+        status.is_ok_and(|status| status.success()),
+        "the process that measures memory failed"
+    );
     std::fs::remove_file(&file).expect("our own file can be removed");
 }
 
@@ -148,7 +185,13 @@ fn write_state(state: &State) -> PathBuf {
 fn memory_mb(name: &str) -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or("0");
-    let kib: f64 = line.trim_start_matches(':').trim().trim_end_matches(" kB").trim().parse().unwrap_or(0.0);
+    let kib: f64 = line
+        .trim_start_matches(':')
+        .trim()
+        .trim_end_matches(" kB")
+        .trim()
+        .parse()
+        .unwrap_or(0.0);
     kib * 1024.0 / 1e6
 }
 
@@ -161,8 +204,15 @@ fn measure_memory(path: &Path) {
     state.hash_tree_root();
     let hashed = memory_mb("RssAnon") - before;
     let size = len as f64 / 1e6;
-    println!("  memory decoded {decoded:.0} MB, hashed {hashed:.0} MB: {:.2} × the SSZ size", hashed / size);
-    println!("  peak of the process {:.0} MB: {:.2} × the SSZ size", memory_mb("VmHWM"), memory_mb("VmHWM") / size);
+    println!(
+        "  memory decoded {decoded:.0} MB, hashed {hashed:.0} MB: {:.2} × the SSZ size",
+        hashed / size
+    );
+    println!(
+        "  peak of the process {:.0} MB: {:.2} × the SSZ size",
+        memory_mb("VmHWM"),
+        memory_mb("VmHWM") / size
+    );
     let mut further = vec![state];
     for number in 1..=5 {
         let mut next = further[number - 1].clone();
@@ -170,5 +220,8 @@ fn measure_memory(path: &Path) {
         next.hash_tree_root();
         further.push(next);
     }
-    println!("  five further states, all balances changed: +{:.0} MB", memory_mb("RssAnon") - before - hashed);
+    println!(
+        "  five further states, all balances changed: +{:.0} MB",
+        memory_mb("RssAnon") - before - hashed
+    );
 }

@@ -16,7 +16,7 @@ use std::hash::{BuildHasher, RandomState};
 
 /// Keys by index and indices by key.
 pub struct Keys {
-    keys: Pubkeys,
+    table: Pubkeys,
     /// Indices by the hash of their key; five bytes an entry, since the keys themselves lie in the state.
     lookup: HashTable<u32>,
     /// Whoever makes keys must not be able to make them collide.
@@ -47,7 +47,7 @@ impl Keys {
     /// An empty table in memory.
     pub fn new() -> Self {
         Keys {
-            keys: Pubkeys::in_memory(),
+            table: Pubkeys::in_memory(),
             lookup: HashTable::new(),
             hasher: RandomState::new(),
             tags: Vec::new(),
@@ -79,7 +79,7 @@ impl Keys {
             let wrong = |error: String| Invalid::new("public key", format!("of validator {index}: {error}"));
             let key =
                 PublicKey::from_compressed_trusted(&validator.pubkey.0).map_err(|error| wrong(error.to_string()))?;
-            self.keys.append(&[key]).map_err(|error| wrong(error.to_string()))?;
+            self.table.append(&[key]).map_err(|error| wrong(error.to_string()))?;
             self.tags.push(tag_of(&validator.pubkey));
             let (tags, hasher) = (&self.tags, &self.hasher);
             let hash = hasher.hash_one(tag_of(&validator.pubkey));
@@ -94,7 +94,7 @@ impl Keys {
         let pubkey = &crate::helpers::accessors::validator(state, index)?.pubkey;
         let place = index as usize;
         if self.tags.get(place).is_some_and(|tag| *tag == tag_of(pubkey))
-            && let Ok(key) = self.keys.get(place)
+            && let Ok(key) = self.table.get(place)
             && key.to_compressed() == pubkey.0
         {
             return Ok(key);

@@ -3,7 +3,7 @@
 //! Spec: phase0/beacon-chain.md, "Beacon state accessors", and its counterparts of later forks. An index that the spec
 //! reads without a check is checked here: states come from outside too.
 
-use crate::constants::{GENESIS_EPOCH, TIMELY_HEAD_FLAG_INDEX, TIMELY_SOURCE_FLAG_INDEX, TIMELY_TARGET_FLAG_INDEX};
+use crate::constants::{TIMELY_HEAD_FLAG_INDEX, TIMELY_SOURCE_FLAG_INDEX, TIMELY_TARGET_FLAG_INDEX};
 use crate::fork::Fork;
 use crate::helpers::misc::{compute_epoch_at_slot, compute_start_slot_at_epoch, get_committee_indices};
 use crate::helpers::predicates::is_active_validator;
@@ -29,9 +29,9 @@ pub fn get_current_epoch(state: &State) -> Epoch {
     compute_epoch_at_slot(state.slot)
 }
 
-/// Spec: phase0/beacon-chain.md, `get_previous_epoch`.
+/// The genesis epoch, which is 0, is its own. Spec: phase0/beacon-chain.md, `get_previous_epoch`.
 pub fn get_previous_epoch(state: &State) -> Epoch {
-    get_current_epoch(state).saturating_sub(1).max(GENESIS_EPOCH)
+    get_current_epoch(state).saturating_sub(1)
 }
 
 /// The validator at `index`, or an error that says how many there are.
@@ -141,17 +141,15 @@ pub fn get_committee_count_per_slot(state: &State, epoch: Epoch) -> u64 {
 /// Spec: phase0/beacon-chain.md, `get_beacon_committee`. An error if there is no such committee.
 pub fn get_beacon_committee(state: &State, slot: Slot, index: CommitteeIndex) -> Result<Cow<'_, [u32]>, Invalid> {
     let epoch = compute_epoch_at_slot(slot);
-    let none = || Invalid::new("committee index", format!("no committee {index} at slot {slot}"));
-    match state.shuffling(epoch) {
-        Some(shuffling) => shuffling.committee(slot, index).map(Cow::Borrowed).ok_or_else(none),
-        None => {
-            let shuffling = EpochShuffling::compute(state, epoch);
-            shuffling
-                .committee(slot, index)
-                .map(|committee| Cow::Owned(committee.to_vec()))
-                .ok_or_else(none)
-        }
-    }
+    let committee = if let Some(shuffling) = state.shuffling(epoch) {
+        shuffling.committee(slot, index).map(Cow::Borrowed)
+    } else {
+        let shuffling = EpochShuffling::compute(state, epoch);
+        shuffling
+            .committee(slot, index)
+            .map(|committee| Cow::Owned(committee.to_vec()))
+    };
+    committee.ok_or_else(|| Invalid::new("committee index", format!("no committee {index} at slot {slot}")))
 }
 
 /// Spec: phase0/beacon-chain.md and fulu/beacon-chain.md, `get_beacon_proposer_index`. An error where no validator is

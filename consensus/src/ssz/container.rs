@@ -474,10 +474,13 @@ macro_rules! write_roots {
                 }
                 return;
             }
-            let width = layout.slots.iter().filter(|slot| slot.active).count().next_power_of_two();
+            let fields = layout.slots.iter().filter(|slot| slot.active).count();
+            let width = fields.next_power_of_two();
             let mut chunks = vec![[0u8; 32]; p::AT_ONCE.min(items.len()) * width];
             for (batch, slots) in items.chunks(p::AT_ONCE).zip(out.chunks_mut(p::AT_ONCE * stride)) {
-                chunks.fill([0; 32]);
+                if fields < width {
+                    chunks.fill([0; 32]); // the columns behind the last field hold what was hashed before
+                }
                 let mut position = 0;
                 $( {
                     let slot = &layout.slots[N::$field as usize];

@@ -4,15 +4,11 @@
 //!
 //! Spec: ssz/simple-serialize.md, "Merkleization".
 
-use crypto::hash::{Hash256, hash_pairs_in_place, hash2, zero_hash};
+use crypto::hash::{Hash256, hash_pairs, hash_pairs_in_place, hash2, zero_hash};
 
 /// Number of layers above `chunks` leaves, padded to a power of two.
 pub fn depth_of(chunks: u64) -> u32 {
-    if chunks <= 1 {
-        0
-    } else {
-        64 - (chunks - 1).leading_zeros()
-    }
+    if chunks <= 1 { 0 } else { (chunks - 1).ilog2() + 1 }
 }
 
 /// The root of `chunks` padded with zero chunks to `2^depth` leaves; the chunks are used up as working space.
@@ -28,9 +24,10 @@ pub fn merkleize(chunks: &mut [Hash256], depth: u32) -> Hash256 {
         return *zero_hash(depth as usize);
     }
     let mut level = 0;
+    let mut scratch = [[0; 32]; SCRATCH];
     while count > 1 {
         let pairs = count / 2;
-        hash_pairs_in_place(chunks, pairs);
+        hash_layer(chunks, pairs, &mut scratch);
         if count % 2 == 1 {
             chunks[pairs] = hash2(&chunks[count - 1], zero_hash(level as usize));
         }
@@ -50,11 +47,25 @@ pub fn pad(mut root: Hash256, level: u32, depth: u32) -> Hash256 {
 
 /// Hashes layers until `count` nodes are left at the head of `nodes`, whose length is `count` times a power of two.
 pub fn hash_down(nodes: &mut [Hash256], count: usize) {
+    let mut scratch = [[0; 32]; SCRATCH];
     let mut len = nodes.len();
     while len > count {
         len /= 2;
-        hash_pairs_in_place(nodes, len);
+        hash_layer(nodes, len, &mut scratch);
     }
+}
+
+/// Pairs that are hashed through a second buffer: most layers there are. In place the kernel would have to begin with
+/// single pairs, which cost it twice as much.
+const SCRATCH: usize = 64;
+
+/// Hashes the first `2 * pairs` nodes into the first `pairs`.
+fn hash_layer(nodes: &mut [Hash256], pairs: usize, scratch: &mut [Hash256; SCRATCH]) {
+    if pairs > SCRATCH {
+        return hash_pairs_in_place(nodes, pairs);
+    }
+    hash_pairs(&nodes[..2 * pairs], &mut scratch[..pairs]);
+    nodes[..pairs].copy_from_slice(&scratch[..pairs]);
 }
 
 /// `merkleize_progressive(chunks)`: subtrees of 1, 4, 16, … leaves, folded from the last.

@@ -38,16 +38,19 @@ pub trait SszPath {
 ///
 /// Spec: ssz/merkle-proofs.md, `concat_generalized_indices`. `None` beyond 64 bits.
 pub fn concat_generalized_indices(above: u64, below: u64) -> Option<u64> {
+    if above == 0 || below == 0 {
+        return None;
+    }
     let depth = length_of(below);
-    if above == 0 || below == 0 || length_of(above) + depth > 63 {
+    if length_of(above) + depth > 63 {
         return None;
     }
     Some(above << depth | (below - (1 << depth)))
 }
 
-/// Number of steps from the root to `gindex`.
+/// Number of steps from the root to `gindex`, which is not 0.
 fn length_of(gindex: u64) -> u32 {
-    63 - gindex.leading_zeros()
+    gindex.ilog2()
 }
 
 /// `gindex` seen from the child of the root that it lies below, and whether that is the right one. `None` at the root.

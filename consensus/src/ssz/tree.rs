@@ -37,7 +37,7 @@ pub(super) fn bundle_depth<T: Ssz>() -> u32 {
 
 /// How many items share a chunk.
 pub(super) fn items_per_chunk<T: Ssz>() -> usize {
-    if T::BASIC_LEN == 0 { 1 } else { 32 / T::BASIC_LEN }
+    32usize.checked_div(T::BASIC_LEN).unwrap_or(1)
 }
 
 /// The bundles and the layers above them.
@@ -206,12 +206,7 @@ impl<T: Ssz> Tree<T> {
     }
 
     /// The same for the items at `indices` only, which ascend and begin, like `first`, to count outside of this tree.
-    pub(super) fn update_sorted(
-        &mut self,
-        first: usize,
-        indices: &[u64],
-        f: &mut impl FnMut(usize, &T) -> Option<T>,
-    ) {
+    pub(super) fn update_sorted(&mut self, first: usize, indices: &[u64], f: &mut impl FnMut(usize, &T) -> Option<T>) {
         let shift = self.bundle_shift();
         update_node_sorted(&mut self.node, first, shift + self.height, indices, f);
     }
@@ -263,25 +258,25 @@ impl<T: Ssz> Tree<T> {
     /// The node at `gindex` of the chunk tree of `depth`.
     pub(super) fn node(&self, fork: Fork, shape: &[Bound], depth: u32, gindex: u64) -> Option<Hash256> {
         match locate(gindex, depth)? {
-            Place::Inside { height, index } => self.node_inside(fork, shape, height, index, depth),
-            Place::Leaf { index, rest: 1 } => self.node_inside(fork, shape, 0, index, depth),
+            Place::Inside { height, index } => Some(self.node_inside(fork, shape, height, index, depth)),
+            Place::Leaf { index, rest: 1 } => Some(self.node_inside(fork, shape, 0, index, depth)),
             Place::Leaf { .. } if T::BASIC_LEN > 0 => None,
             Place::Leaf { index, rest } => self.get(index as usize)?.node(fork, shape, rest),
         }
     }
 
     /// The node `index` of the layer `height` above the chunks.
-    fn node_inside(&self, fork: Fork, shape: &[Bound], height: u32, index: u64, depth: u32) -> Option<Hash256> {
+    fn node_inside(&self, fork: Fork, shape: &[Bound], height: u32, index: u64, depth: u32) -> Hash256 {
         let top = self.bundle_depth + self.height;
         if height >= top && depth >= self.bundle_depth {
-            return Some(if index == 0 {
+            return if index == 0 {
                 self.root(fork, shape, height)
             } else {
                 *zero_hash(height as usize)
-            });
+            };
         }
         if index << height >= 1 << top {
-            return Some(*zero_hash(height as usize));
+            return *zero_hash(height as usize);
         }
         let first_item = (index << height) as usize * items_per_chunk::<T>();
         if height < self.bundle_depth {
@@ -290,7 +285,7 @@ impl<T: Ssz> Tree<T> {
             let chunks = bundle_chunks(items, fork, shape);
             let start = ((index << height) as usize & ((1 << self.bundle_depth) - 1)).min(chunks.len());
             let end = chunks.len().min(start + (1 << height));
-            return Some(merkle::merkleize(&mut chunks[start..end].to_vec(), height));
+            return merkle::merkleize(&mut chunks[start..end].to_vec(), height);
         }
         let mut node = &self.node;
         let level = height - self.bundle_depth;
@@ -302,7 +297,7 @@ impl<T: Ssz> Tree<T> {
                 &inner.left
             };
         }
-        Some(node_root(node, level, self.bundle_depth, fork, shape))
+        node_root(node, level, self.bundle_depth, fork, shape)
     }
 
     /// Whether both hold equal items; parts that are shared are not compared.

@@ -63,7 +63,11 @@ fn transition<'b>(
     if validate_result {
         let computed = state.hash_tree_root();
         let in_block = block.state_root;
-        ensure!(computed == in_block, "state root", "computed {computed}, in block {in_block}");
+        ensure!(
+            computed == in_block,
+            "state root",
+            "computed {computed}, in block {in_block}"
+        );
     }
     Ok(request)
 }
@@ -79,7 +83,14 @@ pub fn verify_block_signature(
     ctx.check(RULE, |keys| {
         let domain = get_current_domain(state, DOMAIN_BEACON_PROPOSER);
         let signing_root = compute_signing_root(block, state.at, domain);
-        validator_set(RULE, state, keys, block.proposer_index, signing_root, &signed_block.signature)
+        validator_set(
+            RULE,
+            state,
+            keys,
+            block.proposer_index,
+            signing_root,
+            &signed_block.signature,
+        )
     })
 }
 
@@ -93,7 +104,7 @@ pub fn process_slots(state: &mut State, config: &Config, slot: Slot) -> Result<(
     while state.slot < slot {
         process_slot(state);
         let next = state.slot + 1;
-        let starts_epoch = next % SLOTS_PER_EPOCH == 0;
+        let starts_epoch = next.is_multiple_of(SLOTS_PER_EPOCH);
         if starts_epoch {
             epoch::process_epoch(state, config)?;
         }

@@ -166,7 +166,12 @@ pub fn consecutive_public_keys(first: &SecretKey, count: usize) -> Vec<PublicKey
             // SAFETY: two points of ours and a third that is written.
             unsafe { blst::blst_p1_add_or_double_affine(&raw mut next, &raw const before, &raw const generator) };
         }
-        keys.extend(blst::p1_affines::from(&points).as_slice().iter().map(|point| PublicKey(*point)));
+        keys.extend(
+            blst::p1_affines::from(&points)
+                .as_slice()
+                .iter()
+                .map(|point| PublicKey(*point)),
+        );
     }
     keys
 }
@@ -182,5 +187,9 @@ pub fn consecutive_secret_key(first: &SecretKey, number: u64) -> Result<SecretKe
         blst::blst_scalar_from_bendian(&raw mut step, offset.as_ptr());
         blst::blst_sk_add_n_check(&raw mut *key.0, &raw const *first.0, &raw const step)
     };
-    if fits { Ok(key) } else { Err(BlsError::SecretKeyOutOfRange) }
+    if fits {
+        Ok(key)
+    } else {
+        Err(BlsError::SecretKeyOutOfRange)
+    }
 }

@@ -338,6 +338,9 @@ fn consecutive_keys_belong_together() {
     assert_eq!(keys.len(), 1030);
     for number in [0, 1, 2, 1023, 1024, 1029] {
         assert_eq!(keys[number], public(40 + number as u64));
-        assert_eq!(consecutive_secret_key(&first, number as u64).unwrap().public_key(), keys[number]);
+        assert_eq!(
+            consecutive_secret_key(&first, number as u64).unwrap().public_key(),
+            keys[number]
+        );
     }
 }

@@ -40,7 +40,11 @@ pub struct Shape {
 impl Shape {
     /// A registry of `validators` like mainnet's: 95 in 220 are active.
     pub fn like_mainnet(validators: usize) -> Self {
-        Shape { validators, active: validators * 95 / 220, pending_deposits: 20_000.min(validators) }
+        Shape {
+            validators,
+            active: validators * 95 / 220,
+            pending_deposits: 20_000.min(validators),
+        }
     }
 }
 
@@ -106,9 +110,15 @@ pub fn fulu_state(shape: Shape, config: &Config) -> State {
 }
 
 fn fill_registry(state: &mut BeaconState, shape: Shape, keys: &[PublicKey], numbers: &mut Numbers) {
-    let validators: Vec<Validator> =
-        keys.iter().enumerate().map(|(index, key)| validator(index, key, shape, numbers)).collect();
-    let balances = validators.iter().map(|validator| validator.effective_balance + numbers.below(ETHER / 4)).collect();
+    let validators: Vec<Validator> = keys
+        .iter()
+        .enumerate()
+        .map(|(index, key)| validator(index, key, shape, numbers))
+        .collect();
+    let balances = validators
+        .iter()
+        .map(|validator| validator.effective_balance + numbers.below(ETHER / 4))
+        .collect();
     // Nine in ten voted in time for all three, a few for less, and those who are gone for nothing.
     let mut flags = |index: usize| match numbers.below(20) {
         _ if !is_active(index, shape) => 0,
@@ -134,12 +144,19 @@ fn is_active(index: usize, shape: Shape) -> bool {
 fn validator(index: usize, key: &PublicKey, shape: Shape, numbers: &mut Numbers) -> Validator {
     let mut withdrawal_credentials = [0; 32];
     withdrawal_credentials[12..].copy_from_slice(&numbers.root().0[..20]);
-    let compounding = index % 20 == 0;
-    withdrawal_credentials[0] =
-        if compounding { COMPOUNDING_WITHDRAWAL_PREFIX } else { ETH1_ADDRESS_WITHDRAWAL_PREFIX };
+    let compounding = index.is_multiple_of(20);
+    withdrawal_credentials[0] = if compounding {
+        COMPOUNDING_WITHDRAWAL_PREFIX
+    } else {
+        ETH1_ADDRESS_WITHDRAWAL_PREFIX
+    };
     let activation_epoch = numbers.below(EPOCH - 50_000);
     let active = is_active(index, shape);
-    let exit_epoch = if active { FAR_FUTURE_EPOCH } else { activation_epoch + 1 + numbers.below(40_000) };
+    let exit_epoch = if active {
+        FAR_FUTURE_EPOCH
+    } else {
+        activation_epoch + 1 + numbers.below(40_000)
+    };
     let effective_balance = match (active, compounding) {
         (false, _) => 0,
         (true, false) => MIN_ACTIVATION_BALANCE,
@@ -162,15 +179,22 @@ fn fill_history(state: &mut BeaconState, numbers: &mut Numbers) {
     state.block_roots = roots(SLOTS_PER_HISTORICAL_ROOT);
     state.state_roots = roots(SLOTS_PER_HISTORICAL_ROOT);
     state.randao_mixes = roots(EPOCHS_PER_HISTORICAL_VECTOR);
-    let summaries = (0..EPOCH * SLOTS_PER_EPOCH / SLOTS_PER_HISTORICAL_ROOT)
-        .map(|_| HistoricalSummary { block_summary_root: numbers.root(), state_summary_root: numbers.root() });
+    let summaries = (0..EPOCH * SLOTS_PER_EPOCH / SLOTS_PER_HISTORICAL_ROOT).map(|_| HistoricalSummary {
+        block_summary_root: numbers.root(),
+        state_summary_root: numbers.root(),
+    });
     state.historical_summaries = PersistentList::from_vec(summaries.collect());
-    let slashings = (0..EPOCHS_PER_SLASHINGS_VECTOR).map(|_| numbers.below(64) * ETHER).collect();
+    let slashings = (0..EPOCHS_PER_SLASHINGS_VECTOR)
+        .map(|_| numbers.below(64) * ETHER)
+        .collect();
     state.slashings = PersistentVector::from_vec(slashings);
     for bit in 0..4 {
         state.justification_bits.set(bit, true);
     }
-    let mut checkpoint = |age: u64| Checkpoint { epoch: EPOCH - age, root: numbers.root() };
+    let mut checkpoint = |age: u64| Checkpoint {
+        epoch: EPOCH - age,
+        root: numbers.root(),
+    };
     state.previous_justified_checkpoint = checkpoint(2);
     state.current_justified_checkpoint = checkpoint(1);
     state.finalized_checkpoint = checkpoint(2);
@@ -195,20 +219,32 @@ fn fill_queues(state: &mut BeaconState, shape: Shape, numbers: &mut Numbers) {
     state.exit_balance_to_consume = 256 * ETHER;
     state.earliest_exit_epoch = EPOCH + 5;
     state.earliest_consolidation_epoch = EPOCH + 5;
-    let active: Vec<u64> = (0..shape.validators).filter(|index| is_active(*index, shape)).map(|i| i as u64).collect();
+    let active: Vec<u64> = (0..shape.validators)
+        .filter(|index| is_active(*index, shape))
+        .map(|i| i as u64)
+        .collect();
     for proposer in state.proposer_lookahead.iter_mut() {
         *proposer = active[numbers.below(active.len() as u64) as usize];
     }
 }
 
 fn sync_committee(keys: &[PublicKey], shape: Shape, numbers: &mut Numbers) -> SyncCommittee {
-    let active: Vec<&PublicKey> =
-        keys.iter().enumerate().filter(|(index, _)| is_active(*index, shape)).map(|(_, key)| key).collect();
-    let members: Vec<&PublicKey> =
-        (0..SYNC_COMMITTEE_SIZE).map(|_| active[numbers.below(active.len() as u64) as usize]).collect();
+    let active: Vec<&PublicKey> = keys
+        .iter()
+        .enumerate()
+        .filter(|(index, _)| is_active(*index, shape))
+        .map(|(_, key)| key)
+        .collect();
+    let members: Vec<&PublicKey> = (0..SYNC_COMMITTEE_SIZE)
+        .map(|_| active[numbers.below(active.len() as u64) as usize])
+        .collect();
     let sum = crypto::bls::aggregate_pubkeys(members.iter().copied()).expect("a random sum of keys is not infinity");
     SyncCommittee {
-        pubkeys: members.iter().map(|key| Bytes(key.to_compressed())).collect::<Vec<_>>().into(),
+        pubkeys: members
+            .iter()
+            .map(|key| Bytes(key.to_compressed()))
+            .collect::<Vec<_>>()
+            .into(),
         aggregate_pubkey: Bytes(sum.to_compressed()),
     }
 }
@@ -220,10 +256,17 @@ mod tests {
     #[test]
     fn a_state_is_repeatable_and_as_large_as_asked() {
         let shape = Shape::like_mainnet(2200);
-        let (one, two) = (fulu_state(shape, &Config::standard()), fulu_state(shape, &Config::standard()));
+        let (one, two) = (
+            fulu_state(shape, &Config::standard()),
+            fulu_state(shape, &Config::standard()),
+        );
         assert_eq!(one.hash_tree_root(), two.hash_tree_root());
         assert_eq!(one.validators.len(), 2200);
-        let active = one.validators.iter().filter(|validator| validator.exit_epoch == FAR_FUTURE_EPOCH).count();
+        let active = one
+            .validators
+            .iter()
+            .filter(|validator| validator.exit_epoch == FAR_FUTURE_EPOCH)
+            .count();
         assert_eq!(active, 950);
         let mut keys: Vec<_> = one.validators.iter().map(|validator| validator.pubkey).collect();
         keys.sort_unstable();

@@ -80,7 +80,7 @@ fn check_data(state: &State, data: &AttestationData) -> Result<(), Invalid> {
     );
     if state.at >= Fork::Electra {
         // From Gloas on the index tells whether the payload was there.
-        let most = if state.at >= Fork::Gloas { 1 } else { 0 };
+        let most = u64::from(state.at >= Fork::Gloas);
         ensure!(
             data.index <= most,
             "attestation index",
@@ -223,7 +223,10 @@ fn set_flags(
 /// The sum of the weights of some flags.
 fn weight_of(flags: ParticipationFlags) -> u64 {
     let weights = PARTICIPATION_FLAG_WEIGHTS.iter().enumerate();
-    weights.filter(|(flag, _)| has_flag(flags, *flag)).map(|(_, weight)| weight).sum()
+    weights
+        .filter(|(flag, _)| has_flag(flags, *flag))
+        .map(|(_, weight)| weight)
+        .sum()
 }
 
 /// Pays the proposer its share of what the voters will get.

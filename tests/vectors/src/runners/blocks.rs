@@ -29,7 +29,11 @@ fn run_slots(case: &Case) -> Outcome {
     let slots = case.yaml("slots.yaml")?.u64()?;
     let slot = state.slot.saturating_add(slots);
     let moved = process_slots(&mut state, &config, slot);
-    finish(case, case.expect_validity("slots", case.has("post.ssz_snappy"), moved)?.map(|()| state))
+    finish(
+        case,
+        case.expect_validity("slots", case.has("post.ssz_snappy"), moved)?
+            .map(|()| state),
+    )
 }
 
 /// The blocks of a case, each decoded as of the fork that its number has.
@@ -38,7 +42,9 @@ pub(super) fn read_blocks(case: &Case, fork_of: impl Fn(u64) -> Fork) -> Result<
     meta.find("description")?;
     let count = meta.get("blocks_count")?.u64()?;
     if count > MAX_BLOCKS {
-        return Err(Failure::new(format!("{count} blocks, more than the limit {MAX_BLOCKS}")));
+        return Err(Failure::new(format!(
+            "{count} blocks, more than the limit {MAX_BLOCKS}"
+        )));
     }
     (0..count)
         .map(|number| object(case, &format!("blocks_{number}.ssz_snappy"), fork_of(number)))

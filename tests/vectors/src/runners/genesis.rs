@@ -23,11 +23,15 @@ pub(super) fn run(case: &Case) -> Outcome {
     }
     let eth1 = case.yaml("eth1.yaml")?;
     let hash = eth1.get("eth1_block_hash")?.bytes()?;
-    let hash = hash.try_into().map_err(|_| Failure::new("the block hash has not 32 bytes"))?;
+    let hash = hash
+        .try_into()
+        .map_err(|_| Failure::new("the block hash has not 32 bytes"))?;
     let timestamp = eth1.get("eth1_timestamp")?.u64()?;
     let count = case.meta()?.get("deposits_count")?.u64()?;
     if count > MAX_DEPOSITS {
-        return Err(Failure::new(format!("{count} deposits, more than the limit {MAX_DEPOSITS}")));
+        return Err(Failure::new(format!(
+            "{count} deposits, more than the limit {MAX_DEPOSITS}"
+        )));
     }
     let deposits: Result<Vec<Deposit>, Failure> = (0..count)
         .map(|number| object(case, &format!("deposits_{number}.ssz_snappy"), case.fork()))

@@ -21,14 +21,26 @@ type Reader = fn(&Case) -> Result<Step, Failure>;
 /// Every handler and what it calls.
 const TABLE: [(&str, Reader); 19] = [
     ("attestation", attestation),
-    ("attester_slashing", |case| step(case, "attester_slashing", apply::process_attester_slashing)),
-    ("block_header", |case| {
-        step(case, "block", |state, _, block| apply::process_block_header(state, block))
+    ("attester_slashing", |case| {
+        step(case, "attester_slashing", apply::process_attester_slashing)
     }),
-    ("bls_to_execution_change", |case| step(case, "address_change", apply::process_bls_to_execution_change)),
-    ("builder_deposit_request", |case| step(case, "builder_deposit_request", apply::process_builder_deposit_request)),
-    ("builder_exit_request", |case| step(case, "builder_exit_request", apply::process_builder_exit_request)),
-    ("consolidation_request", |case| step(case, "consolidation_request", apply::process_consolidation_request)),
+    ("block_header", |case| {
+        step(case, "block", |state, _, block| {
+            apply::process_block_header(state, block)
+        })
+    }),
+    ("bls_to_execution_change", |case| {
+        step(case, "address_change", apply::process_bls_to_execution_change)
+    }),
+    ("builder_deposit_request", |case| {
+        step(case, "builder_deposit_request", apply::process_builder_deposit_request)
+    }),
+    ("builder_exit_request", |case| {
+        step(case, "builder_exit_request", apply::process_builder_exit_request)
+    }),
+    ("consolidation_request", |case| {
+        step(case, "consolidation_request", apply::process_consolidation_request)
+    }),
     ("deposit", |case| step(case, "deposit", apply::process_deposit)),
     ("deposit_request", |case| {
         step(case, "deposit_request", |state, _, request| {
@@ -42,15 +54,29 @@ const TABLE: [(&str, Reader); 19] = [
             apply::process_execution_payload_bid(state, ctx, bid).map(|_| ())
         })
     }),
-    ("parent_execution_payload", |case| step(case, "block", apply::process_parent_execution_payload)),
-    ("payload_attestation", |case| {
-        step(case, "payload_attestation", |state, ctx, vote| apply::process_payload_attestation(state, ctx, vote))
+    ("parent_execution_payload", |case| {
+        step(case, "block", apply::process_parent_execution_payload)
     }),
-    ("proposer_slashing", |case| step(case, "proposer_slashing", apply::process_proposer_slashing)),
-    ("sync_aggregate", |case| step(case, "sync_aggregate", apply::process_sync_aggregate)),
-    ("voluntary_exit", |case| step(case, "voluntary_exit", apply::process_voluntary_exit)),
-    ("voluntary_exit_churn", |case| step(case, "voluntary_exit", apply::process_voluntary_exit)),
-    ("withdrawal_request", |case| step(case, "withdrawal_request", apply::process_withdrawal_request)),
+    ("payload_attestation", |case| {
+        step(case, "payload_attestation", |state, ctx, vote| {
+            apply::process_payload_attestation(state, ctx, vote)
+        })
+    }),
+    ("proposer_slashing", |case| {
+        step(case, "proposer_slashing", apply::process_proposer_slashing)
+    }),
+    ("sync_aggregate", |case| {
+        step(case, "sync_aggregate", apply::process_sync_aggregate)
+    }),
+    ("voluntary_exit", |case| {
+        step(case, "voluntary_exit", apply::process_voluntary_exit)
+    }),
+    ("voluntary_exit_churn", |case| {
+        step(case, "voluntary_exit", apply::process_voluntary_exit)
+    }),
+    ("withdrawal_request", |case| {
+        step(case, "withdrawal_request", apply::process_withdrawal_request)
+    }),
     ("withdrawals", withdrawals),
 ];
 
@@ -111,12 +137,17 @@ fn withdrawals(case: &Case) -> Result<Step, Failure> {
     if case.fork() >= Fork::Gloas {
         return Ok(Box::new(|state, _| apply::process_withdrawals(state, None)));
     }
-    step(case, "execution_payload", |state, _, payload| apply::process_withdrawals(state, Some(payload)))
+    step(case, "execution_payload", |state, _, payload| {
+        apply::process_withdrawals(state, Some(payload))
+    })
 }
 
 pub(super) fn run(case: &Case) -> Outcome {
     let handler = case.path().handler();
-    let reader = TABLE.iter().find(|(name, _)| *name == handler).map(|(_, reader)| reader);
+    let reader = TABLE
+        .iter()
+        .find(|(name, _)| *name == handler)
+        .map(|(_, reader)| reader);
     let step = reader.ok_or_else(|| Failure::new(format!("unknown handler '{handler}'")))?(case)?;
     let pre = case.ssz("pre.ssz_snappy")?;
     let pre = State::decode(&pre, case.fork()).map_err(|error| Failure::new(format!("pre state: {error}")))?;

@@ -7,7 +7,6 @@ use consensus::{Config, Fork, State};
 
 use crate::{BlsSetting, Case, Failure};
 
-
 /// The state in a file, at the case's fork.
 pub(super) fn read(case: &Case, file: &str) -> Result<State, Failure> {
     read_at(case, file, case.fork())
