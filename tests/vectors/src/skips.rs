@@ -55,9 +55,6 @@ const NOT_EXPORTED: &str = "an inner value of a proof check, which the KZG libra
 
 /// Everything that is skipped.
 pub const SKIPS: &[Skip] = &[
-    runner("fork_choice", ISSUE_2),
-    runner("fast_confirmation", ISSUE_2),
-    runner("sync", ISSUE_2),
     runner("light_client", ISSUE_2),
     runner("merkle_proof", ISSUE_2),
     runner("networking", ISSUE_2),
