@@ -12,6 +12,7 @@ pub mod config;
 pub mod constants;
 pub mod error;
 pub mod fork;
+pub mod fork_choice;
 pub mod helpers;
 pub mod keys;
 pub mod preset;

@@ -36,10 +36,25 @@ pub struct Cache {
     pub(crate) total_active_balance: Option<(Epoch, Gwei)>,
     /// The proposer of a slot.
     pub(crate) proposer: Option<(Slot, ValidatorIndex)>,
+    /// The validators that are active at an epoch, ascending: left by an epoch transition for whoever shuffles them.
+    pub(crate) active_ahead: Option<(Epoch, Arc<[u32]>)>,
     /// Effective balances of all validators, side by side, at an epoch.
     pub(crate) effective_balances: Option<Arc<EffectiveBalances>>,
     /// Builders by their keys, from Gloas on. Kept in step by `add_builder_to_registry`, the only one that enters keys.
     pub(crate) builder_indices: Option<Arc<BuilderIndices>>,
+}
+
+impl Cache {
+    /// Keeps a shuffling in place of the oldest that is there.
+    pub(crate) fn keep_shuffling(&mut self, shuffling: Arc<EpochShuffling>) {
+        let known = |kept: &Option<Arc<EpochShuffling>>| kept.as_ref().map(|kept| kept.epoch);
+        if self.shufflings.iter().any(|kept| known(kept) == Some(shuffling.epoch)) {
+            return;
+        }
+        if let Some(oldest) = self.shufflings.iter_mut().min_by_key(|kept| known(kept)) {
+            *oldest = Some(shuffling);
+        }
+    }
 }
 
 impl State {
@@ -126,10 +141,18 @@ impl State {
         }
         for (slot, epoch) in kept.iter_mut().zip(wanted) {
             if slot.is_none() {
-                *slot = Some(Arc::new(EpochShuffling::compute(self, epoch)));
+                *slot = Some(Arc::new(self.shuffle(epoch)));
             }
         }
         self.cache.shufflings = kept;
+        self.cache.active_ahead = None;
+    }
+
+    fn shuffle(&self, epoch: Epoch) -> EpochShuffling {
+        match &self.cache.active_ahead {
+            Some((ahead, active)) if *ahead == epoch => EpochShuffling::of_active(self, epoch, active.to_vec()),
+            _ => EpochShuffling::compute(self, epoch),
+        }
     }
 
     /// The kept shuffling of `epoch`, if there is one.

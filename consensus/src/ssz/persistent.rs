@@ -75,6 +75,28 @@ impl<T: Ssz> PersistentList<T> {
         )
     }
 
+    /// `len` times `item` in a list of the same layout; the parts are shared, so that it costs next to nothing.
+    #[must_use]
+    pub fn filled_like(&self, item: T, len: usize) -> Self {
+        let (mut trees, mut left) = (Vec::new(), len);
+        while left > 0 {
+            let number = trees.len();
+            let depth = new_bundle_depth::<T>(self.progressive, number);
+            let room = if self.progressive {
+                items_per_chunk::<T>() << subtree_depth(number)
+            } else {
+                left
+            };
+            trees.push(Tree::filled(&item, left.min(room), depth));
+            left -= left.min(room);
+        }
+        PersistentList {
+            progressive: self.progressive,
+            trees,
+            len,
+        }
+    }
+
     /// The same items laid out for progressive hashing.
     ///
     /// Spec: gloas/fork.md; the containers of Gloas are progressive (EIP-7688).

@@ -8,6 +8,8 @@
 //! The cache is a cell that is written once; a write to the items drops the node with its cell. Hashing therefore works
 //! on `&self`, from any thread.
 
+mod filled;
+
 use super::list::pack_basic;
 use super::proof::{Place, locate};
 use super::{Bound, Ssz, merkle};

@@ -1,11 +1,19 @@
 //! The table of runners. A new one is a file with `pub(crate) fn run(case: &Case) -> Outcome` and one line in [`RUNNERS`].
 
+mod blocks;
 mod bls;
+mod epoch_processing;
+mod fork;
+mod fork_choice;
+mod genesis;
 mod kzg;
 mod operations;
+mod rewards;
 mod shuffling;
 mod ssz_generic;
 mod ssz_static;
+mod state;
+mod transition;
 
 use consensus::Fork;
 
@@ -66,9 +74,24 @@ impl Runner {
 /// Every runner there is.
 pub const RUNNERS: &[Runner] = &[
     Runner::of_other_generator("bls", Handlers::Named(bls::HANDLERS), bls::run),
+    Runner::new(
+        "epoch_processing",
+        Handlers::Types(epoch_processing::knows),
+        epoch_processing::run,
+    ),
+    Runner::new("finality", Handlers::Named(&["finality"]), blocks::run),
+    Runner::new("fork", Handlers::Named(&["fork"]), fork::run),
+    Runner::new("fork_choice", Handlers::Named(fork_choice::HANDLERS), fork_choice::run),
+    Runner::new("fast_confirmation", Handlers::Named(fork_choice::FAST_CONFIRMATION), fork_choice::run),
+    Runner::new("sync", Handlers::Named(&["optimistic"]), fork_choice::run),
+    Runner::new("genesis", Handlers::Named(genesis::HANDLERS), genesis::run),
     Runner::of_other_generator("kzg", Handlers::Named(kzg::HANDLERS), kzg::run),
     Runner::new("operations", Handlers::Named(&operations::HANDLERS), operations::run),
+    Runner::new("random", Handlers::Named(&["random"]), blocks::run),
+    Runner::new("rewards", Handlers::Named(rewards::HANDLERS), rewards::run),
+    Runner::new("sanity", Handlers::Named(blocks::SANITY), blocks::run),
     Runner::new("shuffling", Handlers::Named(&["core"]), shuffling::run),
     Runner::new("ssz_generic", Handlers::Named(ssz_generic::HANDLERS), ssz_generic::run),
     Runner::new("ssz_static", Handlers::Types(ssz_static::knows), ssz_static::run),
+    Runner::new("transition", Handlers::Named(&["core"]), transition::run),
 ];
