@@ -96,6 +96,9 @@ fn check<T: Item>(list: &PersistentList<T>, model: &Vec<T>, bound: Bound, rng: &
         rng.below(model.len() + 1),
         model.len(),
         model.len() + 1 + rng.below(5000),
+        // What hostile input asks for.
+        usize::MAX / 3 + rng.below(5000),
+        usize::MAX - rng.below(64),
     ] {
         let from = list.iter_from(start);
         let expected = model.get(start..).unwrap_or_default();
