@@ -8,14 +8,15 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use consensus::fork_choice::{
-    DataAvailability, ExecutionVerdict, FastConfirmationStore, ForkChoiceNode, Store, is_blob_data_available, is_column_data_available,
+    DataAvailability, ExecutionVerdict, FastConfirmationStore, ForkChoiceNode, Store, is_blob_data_available,
+    is_column_data_available,
 };
 use consensus::keys::Keys;
 use consensus::signing::Context;
 use consensus::ssz::{Bytes, Root, Ssz};
 use consensus::types::{
-    Attestation, AttesterSlashing, BeaconBlock, Blob, Checkpoint, DataColumnSidecar, Hash32, KZGProof, PayloadAttestationMessage,
-    PowBlock, SignedBeaconBlock, SignedExecutionPayloadEnvelope,
+    Attestation, AttesterSlashing, BeaconBlock, Blob, Checkpoint, DataColumnSidecar, Hash32, KZGProof,
+    PayloadAttestationMessage, PowBlock, SignedBeaconBlock, SignedExecutionPayloadEnvelope,
 };
 use consensus::{Config, Fork, Invalid};
 use serde_json::{Value, json};
@@ -42,8 +43,14 @@ pub(super) const HANDLERS: &[&str] = &[
     "withholding",
 ];
 
-pub(super) const FAST_CONFIRMATION: &[&str] =
-    &["basic", "current_epoch", "empty_slots", "ffg", "is_one_confirmed", "previous_epoch"];
+pub(super) const FAST_CONFIRMATION: &[&str] = &[
+    "basic",
+    "current_epoch",
+    "empty_slots",
+    "ffg",
+    "is_one_confirmed",
+    "previous_epoch",
+];
 
 pub(super) fn run(case: &Case) -> Outcome {
     case.meta()?.find("description")?;
@@ -146,7 +153,8 @@ impl<'a> Steps<'a> {
             .validate_block(&mut ctx, &signed_block, |hash| pow_blocks.get(hash).cloned());
         if let ExecutionVerdict::Invalid { latest_valid_hash } = verdict {
             let root = block.hash_tree_root(self.fork);
-            self.store.apply_invalid_payload(&root, &block.parent_root, latest_valid_hash);
+            self.store
+                .apply_invalid_payload(&root, &block.parent_root, latest_valid_hash);
         }
         let known = self.store.blocks().get(&block.hash_tree_root(self.fork)).is_some();
         let result = action.with_verdicts(data, verdict).accepted();
@@ -170,7 +178,8 @@ impl<'a> Steps<'a> {
         }
         for slashing in &block.body.attester_slashings {
             let result = self.on_attester_slashing(slashing)?;
-            self.case.expect_validity("attester slashing in the block", true, result)?;
+            self.case
+                .expect_validity("attester slashing in the block", true, result)?;
         }
         self.store.prune();
         Ok(())
@@ -185,7 +194,12 @@ impl<'a> Steps<'a> {
                 return Ok(DataAvailability::Missing);
             }
             let commitments = &block.body.blob_kzg_commitments;
-            return Ok(is_column_data_available(&self.config, self.fork, &sidecars, commitments));
+            return Ok(is_column_data_available(
+                &self.config,
+                self.fork,
+                &sidecars,
+                commitments,
+            ));
         }
         if self.fork < Fork::Deneb || self.fork >= Fork::Fulu {
             return Ok(DataAvailability::Available);
@@ -212,7 +226,11 @@ impl<'a> Steps<'a> {
         Ok(blobs.map(|blob| consensus::ssz::ByteVector(blob.to_vec())).collect())
     }
 
-    fn on_attestation(&mut self, attestation: &Attestation, is_from_block: bool) -> Result<Result<(), Invalid>, Failure> {
+    fn on_attestation(
+        &mut self,
+        attestation: &Attestation,
+        is_from_block: bool,
+    ) -> Result<Result<(), Invalid>, Failure> {
         let mut ctx = self.context(is_from_block)?;
         let action = self.store.validate_attestation(&mut ctx, attestation, is_from_block);
         Ok(action.accepted().map(|attestation| {
@@ -257,13 +275,17 @@ impl<'a> Steps<'a> {
     fn on_payload_attestation_message(&mut self, name: &Yaml, valid: bool) -> Result<(), Failure> {
         let message: PayloadAttestationMessage = self.file(name)?;
         let mut ctx = self.context(false)?;
-        let action = self.store.validate_payload_attestation_message(&mut ctx, &message, false);
+        let action = self
+            .store
+            .validate_payload_attestation_message(&mut ctx, &message, false);
         let result = action.accepted().map(|vote| {
             if let Some(vote) = vote {
                 self.store.apply_payload_attestation(&vote);
             }
         });
-        self.case.expect_validity("payload attestation", valid, result).map(drop)
+        self.case
+            .expect_validity("payload attestation", valid, result)
+            .map(drop)
     }
 
     fn context(&self, trusted: bool) -> Result<Context<'_>, Failure> {
@@ -308,9 +330,9 @@ impl<'a> Steps<'a> {
             }
             "viable_for_head_roots_and_weights" => {
                 let leaves = store.viable_for_head_roots_and_weights();
-                let leaves = leaves.into_iter().map(|(node, weight)| {
-                    self.node(node, json!({"root": node.root.to_string(), "weight": weight}))
-                });
+                let leaves = leaves
+                    .into_iter()
+                    .map(|(node, weight)| self.node(node, json!({"root": node.root.to_string(), "weight": weight})));
                 leaves.collect()
             }
             "payload_timeliness_vote" | "payload_data_availability_vote" => {
