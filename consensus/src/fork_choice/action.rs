@@ -66,7 +66,9 @@ impl BlockAction {
     /// too, since it may take back blocks before it.
     #[must_use]
     pub fn with_verdicts(self, data: DataAvailability, execution: ExecutionVerdict) -> Self {
-        let BlockAction::Accept(mut block) = self else { return self };
+        let BlockAction::Accept(mut block) = self else {
+            return self;
+        };
         match (data, execution) {
             (DataAvailability::Invalid(why), _) => BlockAction::Reject(why),
             (_, ExecutionVerdict::Invalid { .. }) => BlockAction::Reject(invalid_payload()),
@@ -87,7 +89,9 @@ impl BlockAction {
             BlockAction::DelayUntilParent(root) => Invalid::new("parent known", format!("{root} is not")),
             BlockAction::DelayUntilSlot(slot) => Invalid::new("future block", format!("of slot {slot}")),
             BlockAction::DelayUntilColumns => Invalid::new("data availability", "blob data is missing"),
-            BlockAction::DelayUntilPayload(root) => Invalid::new("parent payload", format!("that of {root} is missing")),
+            BlockAction::DelayUntilPayload(root) => {
+                Invalid::new("parent payload", format!("that of {root} is missing"))
+            }
             BlockAction::DelayUntilExecution => Invalid::new("execution engine", "no answer"),
         })
     }
@@ -113,7 +117,9 @@ impl EnvelopeAction {
     /// `Store::apply_execution_payload_envelope` too.
     #[must_use]
     pub fn with_verdicts(self, data: DataAvailability, execution: ExecutionVerdict) -> Self {
-        let EnvelopeAction::Accept(envelope) = self else { return self };
+        let EnvelopeAction::Accept(envelope) = self else {
+            return self;
+        };
         match (data, execution) {
             (DataAvailability::Invalid(why), _) => EnvelopeAction::Reject(why),
             (_, ExecutionVerdict::Invalid { .. }) => EnvelopeAction::Reject(invalid_payload()),
@@ -163,7 +169,9 @@ impl AttestationAction {
             AttestationAction::Accept(attestation) => return Ok(attestation),
             AttestationAction::Ignore(why) | AttestationAction::Reject(why) => why,
             AttestationAction::DelayUntilBlock(root) => Invalid::new("attested block known", format!("{root} is not")),
-            AttestationAction::DelayUntilSlot(slot) => Invalid::new("attestation slot", format!("counts from slot {slot}")),
+            AttestationAction::DelayUntilSlot(slot) => {
+                Invalid::new("attestation slot", format!("counts from slot {slot}"))
+            }
             AttestationAction::DelayUntilPayload(root) => {
                 Invalid::new("attested payload", format!("that of {root} is missing"))
             }

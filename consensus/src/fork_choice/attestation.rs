@@ -10,8 +10,8 @@ use crate::helpers::misc::compute_epoch_at_slot;
 use crate::helpers::predicates::is_slashable_attestation_data;
 use crate::helpers::votes::is_valid_indexed_attestation;
 use crate::signing::Context;
-use crate::types::{Attestation, AttestationData, AttesterSlashing, Checkpoint, IndexedAttestation, Root, Slot};
 use crate::types::ValidatorIndex;
+use crate::types::{Attestation, AttestationData, AttesterSlashing, Checkpoint, IndexedAttestation, Root, Slot};
 use crate::{Invalid, ensure};
 use std::sync::Arc;
 
@@ -118,7 +118,10 @@ impl Store {
         }
         if target < current.saturating_sub(1).max(GENESIS_EPOCH) {
             let detail = format!("target epoch {target}, current {current}");
-            return Err(Box::new(AttestationAction::Ignore(Invalid::new("attestation age", detail))));
+            return Err(Box::new(AttestationAction::Ignore(Invalid::new(
+                "attestation age",
+                detail,
+            ))));
         }
         Ok(())
     }
@@ -161,13 +164,17 @@ impl Store {
             second.data
         );
         let justified = self.blocks.get(&self.justified_checkpoint.root);
-        let state = &justified.ok_or_else(|| Invalid::new("justified block", "it is not known"))?.state;
+        let state = &justified
+            .ok_or_else(|| Invalid::new("justified block", "it is not known"))?
+            .state;
         is_valid_indexed_attestation(state, ctx, first)?;
         is_valid_indexed_attestation(state, ctx, second)?;
         ctx.verify_collected()?;
         // Both ascend.
         let twice = first.attesting_indices.iter().copied();
-        Ok(twice.filter(|index| second.attesting_indices.binary_search(index).is_ok()).collect())
+        Ok(twice
+            .filter(|index| second.attesting_indices.binary_search(index).is_ok())
+            .collect())
     }
 
     /// Takes away the voice of those who voted twice.
@@ -182,7 +189,10 @@ impl Store {
 fn check_payload_vote(block: &Node, data: &AttestationData) -> Result<(), Early> {
     let same_slot = block.slot == data.slot;
     if data.index > 1 || same_slot && data.index != 0 {
-        let detail = format!("{} for a block of slot {}, vote of slot {}", data.index, block.slot, data.slot);
+        let detail = format!(
+            "{} for a block of slot {}, vote of slot {}",
+            data.index, block.slot, data.slot
+        );
         let why = Invalid::new("attestation payload index", detail);
         return Err(Box::new(AttestationAction::Reject(why)));
     }

@@ -33,7 +33,11 @@ pub fn is_column_data_available(
     kzg_commitments: &[KZGCommitment],
 ) -> DataAvailability {
     for sidecar in column_sidecars {
-        let commitments = if fork >= Fork::Gloas { kzg_commitments } else { &sidecar.kzg_commitments };
+        let commitments = if fork >= Fork::Gloas {
+            kzg_commitments
+        } else {
+            &sidecar.kzg_commitments
+        };
         if let Err(why) = verify_data_column_sidecar(config, fork, sidecar, commitments) {
             return DataAvailability::Invalid(why);
         }
@@ -53,16 +57,29 @@ fn verify_data_column_sidecar(
     kzg_commitments: &[KZGCommitment],
 ) -> Result<(), Invalid> {
     let index = sidecar.index;
-    ensure!(index < NUMBER_OF_COLUMNS, "column index", "{index} of {NUMBER_OF_COLUMNS}");
+    ensure!(
+        index < NUMBER_OF_COLUMNS,
+        "column index",
+        "{index} of {NUMBER_OF_COLUMNS}"
+    );
     let cells = sidecar.column.len();
     let (commitments, proofs) = (kzg_commitments.len(), sidecar.kzg_proofs.len());
     if fork >= Fork::Gloas {
-        ensure!(cells > 0, "column of no blobs", "of block {}", sidecar.beacon_block_root);
+        ensure!(
+            cells > 0,
+            "column of no blobs",
+            "of block {}",
+            sidecar.beacon_block_root
+        );
     } else {
         ensure!(commitments > 0, "column of no blobs", "column {index}");
         let epoch = compute_epoch_at_slot(sidecar.signed_block_header.message.slot);
         let limit = config.get_blob_parameters(epoch).max_blobs_per_block;
-        ensure!(commitments as u64 <= limit, "column blob limit", "{commitments}, at most {limit}");
+        ensure!(
+            commitments as u64 <= limit,
+            "column blob limit",
+            "{commitments}, at most {limit}"
+        );
     }
     ensure!(
         cells == commitments && cells == proofs,

@@ -82,7 +82,10 @@ impl Store {
     fn check_place(&self, fork: Fork, block: &BeaconBlock, root: Root) -> Result<&Node, Early> {
         let early = |action| Err(Box::new(action));
         if self.blocks.get(&root).is_some() {
-            return early(BlockAction::Ignore(Invalid::new("block known", format!("{root} is here"))));
+            return early(BlockAction::Ignore(Invalid::new(
+                "block known",
+                format!("{root} is here"),
+            )));
         }
         let Some(parent) = self.blocks.get(&block.parent_root) else {
             return early(BlockAction::DelayUntilParent(block.parent_root));
@@ -205,7 +208,10 @@ impl Store {
         if let Some(justified) = justified {
             self.update_checkpoints(justified, block.finalized_checkpoint);
         }
-        let (justified, finalized) = (block.unrealized_justified_checkpoint, block.unrealized_finalized_checkpoint);
+        let (justified, finalized) = (
+            block.unrealized_justified_checkpoint,
+            block.unrealized_finalized_checkpoint,
+        );
         self.update_unrealized_checkpoints(justified, finalized);
         // If the block is from a prior epoch, apply the realized values.
         if compute_epoch_at_slot(slot) < self.get_current_store_epoch() {

@@ -58,7 +58,8 @@ impl Store {
 
     /// Spec: phase0/fork-choice.md, `get_proposer_score`. In Gwei.
     pub fn get_proposer_score(&self) -> Gwei {
-        self.justified.calculate_committee_fraction(self.config.proposer_score_boost)
+        self.justified
+            .calculate_committee_fraction(self.config.proposer_score_boost)
     }
 
     /// The head. Spec: phase0/ and gloas/fork-choice.md, `get_head`.

@@ -23,6 +23,9 @@ mod reorg;
 mod store;
 mod votes;
 
+#[cfg(test)]
+mod tests;
+
 pub use action::{
     AttestationAction, BlockAction, DataAvailability, EnvelopeAction, ExecutionVerdict, PayloadAttestationAction,
 };

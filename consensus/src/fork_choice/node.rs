@@ -22,7 +22,11 @@ pub enum PayloadStatus {
 impl PayloadStatus {
     /// Full or empty.
     pub(super) fn of(full: bool) -> Self {
-        if full { PayloadStatus::Full } else { PayloadStatus::Empty }
+        if full {
+            PayloadStatus::Full
+        } else {
+            PayloadStatus::Empty
+        }
     }
 }
 

@@ -158,9 +158,17 @@ impl Store {
         is_from_block: bool,
     ) -> Result<Vec<usize>, Invalid> {
         let slot = message.data.slot;
-        ensure!(block.payload_votes.is_some(), "payload vote fork", "its payload is in the block");
+        ensure!(
+            block.payload_votes.is_some(),
+            "payload vote fork",
+            "its payload is in the block"
+        );
         let positions = positions_of(block, slot, &[message.validator_index])?;
-        ensure!(!positions.is_empty(), "payload committee member", "not in the committee");
+        ensure!(
+            !positions.is_empty(),
+            "payload committee member",
+            "not in the committee"
+        );
         if !is_from_block {
             let current = self.get_current_slot();
             ensure!(slot == current, "payload vote slot", "the current one is {current}");
@@ -188,7 +196,10 @@ impl Store {
                 continue;
             };
             let ptc = get_ptc(&block.state, data.slot)?;
-            let voted = ptc.iter().zip(attestation.aggregation_bits.iter()).filter(|(_, bit)| *bit);
+            let voted = ptc
+                .iter()
+                .zip(attestation.aggregation_bits.iter())
+                .filter(|(_, bit)| *bit);
             let mut voters: Vec<ValidatorIndex> = voted.map(|(member, _)| *member).collect();
             voters.sort_unstable();
             // A member may stand in the committee twice and votes at all its positions.

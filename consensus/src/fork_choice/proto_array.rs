@@ -97,7 +97,8 @@ impl ProtoArray {
         };
         self.get_ancestor(node, slot).is_some_and(|found| {
             found.root == ancestor.root
-                && (found.payload_status == ancestor.payload_status || ancestor.payload_status == PayloadStatus::Pending)
+                && (found.payload_status == ancestor.payload_status
+                    || ancestor.payload_status == PayloadStatus::Pending)
         })
     }
 
@@ -141,12 +142,14 @@ impl ProtoArray {
         let mut next = latest_valid.and(Some(place));
         while let Some(place) = next {
             let node = &self.nodes[place];
-            // What was executed before stays: an engine that contradicts itself must not take it away.
-            reached = Some(node.block_hash) == latest_valid || node.execution == ExecutionStatus::Valid;
+            reached = Some(node.block_hash) == latest_valid;
             if reached {
                 break;
             }
-            chain.push(place);
+            // What was executed before stays: an engine that contradicts itself must not take it away.
+            if node.execution != ExecutionStatus::Valid {
+                chain.push(place);
+            }
             next = self.payload_parent(place);
         }
         if !reached {
@@ -200,11 +203,17 @@ impl ProtoArray {
             return None;
         }
         let mut old = 0..places.len();
-        self.nodes.retain(|_| old.next().is_some_and(|place| places[place].is_some()));
+        self.nodes
+            .retain(|_| old.next().is_some_and(|place| places[place].is_some()));
         for node in &mut self.nodes {
             node.parent = node.parent.and_then(|parent| places[parent as usize]);
         }
-        self.places = self.nodes.iter().enumerate().map(|(place, node)| (node.root, place as u32)).collect();
+        self.places = self
+            .nodes
+            .iter()
+            .enumerate()
+            .map(|(place, node)| (node.root, place as u32))
+            .collect();
         Some(places)
     }
 }

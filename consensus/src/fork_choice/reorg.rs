@@ -81,8 +81,14 @@ impl Store {
     /// Spec: phase0/ and gloas/fork-choice.md, `get_proposer_head`.
     pub fn get_proposer_head(&self, head_node: ForkChoiceNode, slot: Slot) -> Result<ForkChoiceNode, Invalid> {
         let unknown = |root: Root| Invalid::new("proposer head", format!("{root} is not known"));
-        let head = self.blocks.get(&head_node.root).ok_or_else(|| unknown(head_node.root))?;
-        let parent = self.blocks.get(&head.parent_root).ok_or_else(|| unknown(head.parent_root))?;
+        let head = self
+            .blocks
+            .get(&head_node.root)
+            .ok_or_else(|| unknown(head_node.root))?;
+        let parent = self
+            .blocks
+            .get(&head.parent_root)
+            .ok_or_else(|| unknown(head.parent_root))?;
         ensure!(
             self.proposer_boost_root != head_node.root,
             "proposer boost",

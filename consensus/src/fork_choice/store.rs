@@ -105,7 +105,11 @@ impl Store {
     ) -> Result<Self, Invalid> {
         let fork = anchor_state.at;
         let (computed, in_block) = (anchor_state.hash_tree_root(), anchor_block.state_root);
-        ensure!(computed == in_block, "anchor state root", "computed {computed}, in block {in_block}");
+        ensure!(
+            computed == in_block,
+            "anchor state root",
+            "computed {computed}, in block {in_block}"
+        );
         let root = anchor_block.hash_tree_root(fork);
         let epoch = get_current_epoch(&anchor_state);
         let checkpoint = Checkpoint { epoch, root };
@@ -248,7 +252,10 @@ impl Store {
             self.proposer_boost_root = Root::ZERO;
         }
         if compute_epoch_at_slot(current_slot) > compute_epoch_at_slot(previous_slot) {
-            self.update_checkpoints(self.unrealized_justified_checkpoint, self.unrealized_finalized_checkpoint);
+            self.update_checkpoints(
+                self.unrealized_justified_checkpoint,
+                self.unrealized_finalized_checkpoint,
+            );
         }
     }
 
@@ -313,7 +320,9 @@ impl Store {
     /// Spec: phase0/fork-choice.md, `get_voting_source`. `None` for an unknown block.
     pub fn get_voting_source(&self, block_root: &Root) -> Option<Checkpoint> {
         let current_epoch = self.get_current_store_epoch();
-        self.blocks.get(block_root).map(|block| voting_source(block, current_epoch))
+        self.blocks
+            .get(block_root)
+            .map(|block| voting_source(block, current_epoch))
     }
 
     /// The node that a chain ends in: the block, undecided about its payload.

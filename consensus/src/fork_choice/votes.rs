@@ -49,7 +49,10 @@ const PRESENT: u32 = 1 << 31;
 const NOWHERE: u32 = u32::MAX;
 
 impl Vote {
-    const NONE: Vote = Vote { slot: 0, block: NOWHERE };
+    const NONE: Vote = Vote {
+        slot: 0,
+        block: NOWHERE,
+    };
 
     fn place(self) -> Option<usize> {
         (self.block != NOWHERE).then_some((self.block & !PRESENT) as usize)
@@ -195,7 +198,8 @@ impl Votes {
             }
         }
         let mut old = 0..places.len();
-        self.own.retain(|_| old.next().is_some_and(|place| places[place].is_some()));
+        self.own
+            .retain(|_| old.next().is_some_and(|place| places[place].is_some()));
     }
 
     /// The message of a validator whose block is still there and who did not equivocate.

@@ -24,7 +24,10 @@ impl Rule<'_> {
     /// Spec: phase0/fast-confirmation.md, `get_current_target_score`.
     fn get_current_target_score(&mut self) -> Result<Gwei, Invalid> {
         let state = self.get_pulled_up_head_state()?;
-        let Some(target) = self.get_current_target().and_then(|target| self.store.blocks.place(&target.root)) else {
+        let Some(target) = self
+            .get_current_target()
+            .and_then(|target| self.store.blocks.place(&target.root))
+        else {
             return Ok(0);
         };
         let start_slot = compute_start_slot_at_epoch(self.current_epoch);

@@ -97,7 +97,11 @@ impl FastConfirmationStore {
     /// Spec: phase0/fast-confirmation.md, `on_fast_confirmation`.
     pub fn on_fast_confirmation(&mut self, store: &Store) -> Result<(), Invalid> {
         let slot = store.get_current_slot();
-        ensure!(self.latest_run < Some(slot), "fast confirmation slot", "it has run in slot {slot}");
+        ensure!(
+            self.latest_run < Some(slot),
+            "fast confirmation slot",
+            "it has run in slot {slot}"
+        );
         self.latest_run = Some(slot);
         self.update_fast_confirmation_variables(store);
         self.confirmed_root = Rule::new(self, store)?.get_latest_confirmed()?;
@@ -248,7 +252,10 @@ impl Rule<'_> {
         let previous_head = self.store.blocks.place(&self.fcr.previous_slot_head);
         for place in self.get_ancestors(self.head, confirmed) {
             let is_canonical = previous_head.is_some_and(|head| self.is_descendant(head, place));
-            if epoch_of(self.block(place)) == self.current_epoch || !is_canonical || !self.is_one_confirmed(place, false) {
+            if epoch_of(self.block(place)) == self.current_epoch
+                || !is_canonical
+                || !self.is_one_confirmed(place, false)
+            {
                 break;
             }
             confirmed = place;

@@ -119,7 +119,9 @@ impl<'a> Rule<'a> {
 
     fn shuffling(&mut self, epoch: Epoch) -> Arc<EpochShuffling> {
         let state = &self.block(self.head).state;
-        let kept = state.shuffling(epoch).or_else(|| self.shufflings.iter().find(|known| known.epoch == epoch));
+        let kept = state
+            .shuffling(epoch)
+            .or_else(|| self.shufflings.iter().find(|known| known.epoch == epoch));
         if let Some(kept) = kept {
             return Arc::clone(kept);
         }
@@ -161,7 +163,11 @@ impl<'a> Rule<'a> {
             let message = votes.latest_message(*index as usize);
             message.is_some_and(|message| message.place == place)
         });
-        gwei(support.map(|index| u64::from(source.balances.get(index as usize).copied().unwrap_or(0))).sum())
+        gwei(
+            support
+                .map(|index| u64::from(source.balances.get(index as usize).copied().unwrap_or(0)))
+                .sum(),
+        )
     }
 
     /// Spec: phase0/fast-confirmation.md, `get_equivocation_score`.
@@ -206,7 +212,9 @@ fn is_full_validator_set_covered(start_slot: Slot, end_slot: Slot) -> bool {
 
 /// Spec: phase0/fast-confirmation.md, `adjust_committee_weight_estimate_to_ensure_safety`.
 fn adjust_committee_weight_estimate_to_ensure_safety(estimate: Gwei) -> Gwei {
-    estimate.div_ceil(1000).saturating_mul(1000 + COMMITTEE_WEIGHT_ESTIMATION_ADJUSTMENT_FACTOR)
+    estimate
+        .div_ceil(1000)
+        .saturating_mul(1000 + COMMITTEE_WEIGHT_ESTIMATION_ADJUSTMENT_FACTOR)
 }
 
 /// What the committees of these slots weigh together, in Gwei.
