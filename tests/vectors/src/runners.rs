@@ -2,6 +2,9 @@
 
 mod bls;
 mod kzg;
+mod light_client;
+mod merkle_proof;
+mod networking;
 mod shuffling;
 mod ssz_generic;
 mod ssz_static;
@@ -15,7 +18,7 @@ use crate::{Case, Outcome};
 pub enum Handlers {
     /// Exactly these.
     Named(&'static [&'static str]),
-    /// Names of types, asked one by one with the fork of the case.
+    /// Names of types, or handlers of a table, asked one by one with the fork of the case.
     Types(fn(&str, Fork) -> bool),
 }
 
@@ -66,6 +69,17 @@ impl Runner {
 pub const RUNNERS: &[Runner] = &[
     Runner::of_other_generator("bls", Handlers::Named(bls::HANDLERS), bls::run),
     Runner::of_other_generator("kzg", Handlers::Named(kzg::HANDLERS), kzg::run),
+    Runner::new(
+        "light_client",
+        Handlers::Named(light_client::HANDLERS),
+        light_client::run,
+    ),
+    Runner::new(
+        "merkle_proof",
+        Handlers::Named(&["single_merkle_proof"]),
+        merkle_proof::run,
+    ),
+    Runner::new("networking", Handlers::Types(networking::knows), networking::run),
     Runner::new("shuffling", Handlers::Named(&["core"]), shuffling::run),
     Runner::new("ssz_generic", Handlers::Named(ssz_generic::HANDLERS), ssz_generic::run),
     Runner::new("ssz_static", Handlers::Types(ssz_static::knows), ssz_static::run),
