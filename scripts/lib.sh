@@ -66,7 +66,7 @@ rust_in() {
     local dir=$1 before=$PATH
     shift
     [ -x "$dir/rustc" ] || return 1
-    PATH=$dir:$PATH:${CARGO_HOME:-$HOME/.cargo}/bin
+    PATH=$dir:$PATH:${CARGO_HOME:-${HOME:-}/.cargo}/bin
     rust_ok "$@" && return
     PATH=$before
     return 1
@@ -77,7 +77,7 @@ need_rust() {
     need gcc=gcc g++=g++ make=make
     [ -e /etc/ssl/certs/ca-certificates.crt ] || install_packages ca-certificates
     unset RUSTC RUSTDOC
-    rust_ok "$@" || rust_in "${CARGO_HOME:-$HOME/.cargo}/bin" "$@" || rust_in /usr/bin "$@" || install_rust "$@"
+    rust_ok "$@" || rust_in "${CARGO_HOME:-${HOME:-}/.cargo}/bin" "$@" || rust_in /usr/bin "$@" || install_rust "$@"
 }
 
 install_rust() {

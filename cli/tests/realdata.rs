@@ -30,6 +30,12 @@ const STATES: &[(&str, &str, &str)] = &[
         "electra",
         "0x603968e01d0fabe40730d7646184132125e7cec68bb1f3c701d6f487e1ed84ba",
     ),
+    // Not real but large: 120,000 validators.
+    (
+        "../bench/fulu-120k/pre.ssz_snappy",
+        "fulu",
+        "0xdb3b7ae6870171b2713116595c90f694e0609f55182816637654af6876193c91",
+    ),
 ];
 
 /// Block: file, type, fork, root of the block (without its signature).

@@ -1,4 +1,4 @@
-//! What people forget and a machine notices: the rules of this tree that no compiler checks.
+//! What people forget and a machine notices: the rules of this tree that neither compiler nor clippy checks.
 
 use crate::root;
 use std::fs;
@@ -76,22 +76,6 @@ fn crates() -> Vec<PathBuf> {
         .collect()
 }
 
-/// The lines before the unit tests at a file's end; none of a file that is all tests.
-fn program_lines(path: &Path) -> Vec<String> {
-    let is_test = |part: &std::ffi::OsStr| ["tests", "benches", "tests.rs"].iter().any(|name| part == *name);
-    let inside = path.strip_prefix(root()).unwrap_or(path);
-    // The vector runner is a program although it lies in `tests`.
-    let is_program = inside.starts_with("tests/vectors/src");
-    if !is_program && inside.iter().any(is_test) || inside.ends_with("tests.rs") {
-        return Vec::new();
-    }
-    read(path)
-        .lines()
-        .take_while(|line| !line.starts_with("#[cfg(test)]"))
-        .map(String::from)
-        .collect()
-}
-
 /// Fails with every complaint at once.
 fn none(complaints: &[String]) {
     assert!(complaints.is_empty(), "\n{}\n", complaints.join("\n"));
@@ -114,19 +98,6 @@ fn unsafe_code_is_forbidden_outside_crypto() {
             .map(|path| format!("{}: no #![forbid(unsafe_code)]", path.display()))
             .collect::<Vec<_>>(),
     );
-}
-
-#[test]
-fn nothing_is_unwrapped_outside_tests() {
-    let mut complaints = Vec::new();
-    for path in rust_files() {
-        for (index, line) in program_lines(&path).iter().enumerate() {
-            if line.contains(".unwrap()") && !line.trim_start().starts_with("//") {
-                complaints.push(format!("{}:{}: {}", path.display(), index + 1, line.trim()));
-            }
-        }
-    }
-    none(&complaints);
 }
 
 #[test]

@@ -23,6 +23,7 @@ pub mod signing;
 pub mod slot_clock;
 pub mod ssz;
 pub mod state;
+pub mod transition;
 pub mod types;
 pub mod weak_subjectivity;
 pub use config::Config;

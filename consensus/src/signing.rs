@@ -136,6 +136,13 @@ impl<'a> Context<'a> {
         let rule = find_invalid(&sets).first().map_or("signature", |index| rules[*index]);
         Err(Invalid::new(rule, "the signature does not verify"))
     }
+
+    /// Drops what was collected: the signatures of a block that is invalid anyway must not count against the next.
+    pub fn forget_collected(&mut self) {
+        if let Signatures::Collect(collected) = &mut self.signatures {
+            collected.clear();
+        }
+    }
 }
 
 /// Decompresses a signature; the error names `rule`.
@@ -160,6 +167,21 @@ pub fn validator_set(
     })
 }
 
+/// The set for a message of whoever has `pubkey`, which is one of the state: it was checked when it came in.
+pub fn pubkey_set(
+    rule: &'static str,
+    pubkey: &BLSPubkey,
+    signing_root: Root,
+    signature: &BLSSignature,
+) -> Result<SignatureSet, Invalid> {
+    let key = PublicKey::from_compressed_trusted(&pubkey.0);
+    Ok(SignatureSet {
+        signature: parse_signature(rule, signature)?,
+        pubkey: key.map_err(|error| Invalid::new(rule, format!("public key {pubkey}: {error}")))?,
+        message: signing_root.0,
+    })
+}
+
 /// The set for one message signed by several validators.
 pub fn validators_set(
     rule: &'static str,
@@ -174,10 +196,30 @@ pub fn validators_set(
     SignatureSet::aggregate(signature, pubkeys?, signing_root.0).map_err(|error| Invalid::new(rule, error.to_string()))
 }
 
-/// Whether a deposit's proof of possession is valid. Its domain has no genesis root: deposits are valid on all chains.
+/// Whether a deposit's proof of possession is valid.
 ///
 /// Spec: electra/beacon-chain.md, `is_valid_deposit_signature`; phase0/beacon-chain.md, in `apply_deposit`.
 pub fn is_valid_deposit_signature(
+    config: &Config,
+    pubkey: &BLSPubkey,
+    withdrawal_credentials: &Bytes32,
+    amount: Gwei,
+    signature: &BLSSignature,
+) -> bool {
+    is_valid_deposit_signature_in(
+        DOMAIN_DEPOSIT,
+        config,
+        pubkey,
+        withdrawal_credentials,
+        amount,
+        signature,
+    )
+}
+
+/// The same in a domain of that type: validators and builders have one each. The domain has no genesis root, since
+/// deposits are valid on all forks.
+pub(crate) fn is_valid_deposit_signature_in(
+    domain_type: DomainType,
     config: &Config,
     pubkey: &BLSPubkey,
     withdrawal_credentials: &Bytes32,
@@ -189,17 +231,28 @@ pub fn is_valid_deposit_signature(
         withdrawal_credentials: *withdrawal_credentials,
         amount,
     };
-    let domain = compute_domain(DOMAIN_DEPOSIT, config.genesis_fork_version, Root::ZERO);
+    let domain = compute_domain(domain_type, config.genesis_fork_version, Root::ZERO);
     let signing_root = compute_signing_root(&message, Fork::Phase0, domain);
-    let (Ok(pubkey), Ok(signature)) = (
-        PublicKey::from_compressed(&pubkey.0),
-        Signature::from_bytes(&signature.0),
-    ) else {
-        return false;
-    };
-    verify_signature_sets(&[SignatureSet {
-        signature,
-        pubkey,
+    is_signed_by(pubkey, signing_root, signature)
+}
+
+/// Spec: phase0/beacon-chain.md, `bls.Verify` of a key that is not in the registry, and so not checked yet.
+fn is_signed_by(pubkey: &BLSPubkey, signing_root: Root, signature: &BLSSignature) -> bool {
+    let set = untrusted_key_set("signature", pubkey, signing_root, signature);
+    set.is_ok_and(|set| verify_signature_sets(&[set]))
+}
+
+/// The set for a message signed with a key that is not in the registry: the error names `rule` where it is no valid one.
+pub fn untrusted_key_set(
+    rule: &'static str,
+    pubkey: &BLSPubkey,
+    signing_root: Root,
+    signature: &BLSSignature,
+) -> Result<SignatureSet, Invalid> {
+    let key = PublicKey::from_compressed(&pubkey.0);
+    Ok(SignatureSet {
+        pubkey: key.map_err(|error| Invalid::new(rule, format!("public key {pubkey}: {error}")))?,
+        signature: parse_signature(rule, signature)?,
         message: signing_root.0,
-    }])
+    })
 }

@@ -5,7 +5,10 @@
 //! state, entered by `prepare` under `&mut` and only read afterwards: accessors compute what is not there.
 
 use crate::fork::Fork;
-use crate::helpers::accessors::get_current_epoch;
+use crate::helpers::accessors::{compute_total_active_balance, get_current_epoch};
+use crate::helpers::builders::BuilderIndices;
+use crate::helpers::effective_balances::EffectiveBalances;
+use crate::helpers::selection::compute_beacon_proposer_index;
 use crate::helpers::shuffling::EpochShuffling;
 use crate::ssz::{Out, Root, Ssz, SszError};
 use crate::types::{BeaconState, Epoch, Gwei, Slot, ValidatorIndex};
@@ -33,6 +36,23 @@ pub struct Cache {
     pub(crate) total_active_balance: Option<(Epoch, Gwei)>,
     /// The proposer of a slot.
     pub(crate) proposer: Option<(Slot, ValidatorIndex)>,
+    /// Effective balances of all validators, side by side, at an epoch.
+    pub(crate) effective_balances: Option<Arc<EffectiveBalances>>,
+    /// Builders by their keys, from Gloas on. Kept in step by `add_builder_to_registry`, the only one that enters keys.
+    pub(crate) builder_indices: Option<Arc<BuilderIndices>>,
+}
+
+impl Cache {
+    /// Keeps a shuffling in place of the oldest that is there.
+    pub(crate) fn keep_shuffling(&mut self, shuffling: Arc<EpochShuffling>) {
+        let known = |kept: &Option<Arc<EpochShuffling>>| kept.as_ref().map(|kept| kept.epoch);
+        if self.shufflings.iter().any(|kept| known(kept) == Some(shuffling.epoch)) {
+            return;
+        }
+        if let Some(oldest) = self.shufflings.iter_mut().min_by_key(|kept| known(kept)) {
+            *oldest = Some(shuffling);
+        }
+    }
 }
 
 impl State {
@@ -70,9 +90,41 @@ impl State {
         self.beacon.hash_tree_root(self.at)
     }
 
-    /// Computes what the epoch's accessors want, if it is not there yet: the shufflings of the previous, current and
-    /// next epoch. Called at the start of a block and after `process_slots`; cheap when nothing is missing.
+    /// Computes what the accessors want in this slot, if it is not there yet: the shufflings of the previous, current and
+    /// next epoch, the effective balances and the total of the active ones, before Fulu the proposer, from Gloas on the
+    /// builders' indices. Called at the start of a block and after `process_slots`; cheap when nothing is missing.
     pub fn prepare(&mut self) {
+        self.prepare_shufflings();
+        let epoch = get_current_epoch(self);
+        if self.cache.total_active_balance.is_none_or(|(kept, _)| kept != epoch) {
+            self.cache.total_active_balance = Some((epoch, compute_total_active_balance(self, epoch)));
+        }
+        if self.effective_balances().is_none() {
+            self.cache.effective_balances = Some(Arc::new(EffectiveBalances::of(self, epoch)));
+        }
+        self.prepare_builders();
+        let slot = self.slot;
+        if self.at < Fork::Fulu && self.cache.proposer.is_none_or(|(kept, _)| kept != slot) {
+            // Where nobody can propose, the accessor says so when it is asked.
+            let proposer = compute_beacon_proposer_index(self).ok();
+            self.cache.proposer = proposer.map(|index| (slot, index));
+        }
+    }
+
+    /// Enters the builders' indices, if they are not there yet.
+    pub(crate) fn prepare_builders(&mut self) {
+        if self.at >= Fork::Gloas && self.cache.builder_indices.is_none() {
+            self.cache.builder_indices = Some(Arc::new(BuilderIndices::of(self)));
+        }
+    }
+
+    /// The kept effective balances of the current epoch, if there are any.
+    pub(crate) fn effective_balances(&self) -> Option<&EffectiveBalances> {
+        let kept = self.cache.effective_balances.as_deref();
+        kept.filter(|kept| kept.epoch == get_current_epoch(self))
+    }
+
+    fn prepare_shufflings(&mut self) {
         let current = get_current_epoch(self);
         let wanted = [current.saturating_sub(1), current, current + 1];
         let mut kept: [Option<Arc<EpochShuffling>>; 3] = [None, None, None];

@@ -7,9 +7,37 @@ use blst::min_pk::SecretKey;
 use std::{fmt, str::FromStr};
 use zeroize::Zeroizing;
 
-/// A BLS secret key: a big-endian number between 1 and the group order, wiped when dropped. It has no `Display`; its
-/// `Debug` is that of the bytes, so never print it.
-pub type SecretBytes = Zeroizing<[u8; 32]>;
+/// A BLS secret key: a big-endian number between 1 and the group order, wiped when dropped and never printed. It reads
+/// as its 32 bytes.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SecretBytes(Zeroizing<[u8; 32]>);
+
+impl SecretBytes {
+    /// Takes the bytes of a key; wipe your own copy.
+    pub fn new(bytes: [u8; 32]) -> Self {
+        SecretBytes(Zeroizing::new(bytes))
+    }
+}
+
+impl std::ops::Deref for SecretBytes {
+    type Target = [u8; 32];
+
+    fn deref(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl std::ops::DerefMut for SecretBytes {
+    fn deref_mut(&mut self) -> &mut [u8; 32] {
+        &mut self.0
+    }
+}
+
+impl fmt::Debug for SecretBytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretBytes(…)")
+    }
+}
 
 /// EIP-2333: a seed holds at least 256 bits.
 const MIN_SEED_BYTES: usize = 32;
@@ -66,13 +94,13 @@ impl std::error::Error for DeriveError {}
 /// The root of the key tree. Errors on a seed shorter than 32 bytes. Spec: EIP-2333, `derive_master_SK`.
 pub fn derive_master_sk(seed: &[u8]) -> Result<SecretBytes, DeriveError> {
     let key = SecretKey::derive_master_eip2333(seed).map_err(|_| DeriveError::ShortSeed(seed.len()))?;
-    Ok(Zeroizing::new(key.to_bytes()))
+    Ok(SecretBytes::new(key.to_bytes()))
 }
 
 /// The child of a key. Errors when the parent is no secret key. Spec: EIP-2333, `derive_child_SK`.
 pub fn derive_child_sk(parent: &[u8; 32], index: u32) -> Result<SecretBytes, DeriveError> {
     let parent = SecretKey::from_bytes(parent).map_err(|_| DeriveError::NotASecretKey)?;
-    Ok(Zeroizing::new(parent.derive_child_eip2333(index).to_bytes()))
+    Ok(SecretBytes::new(parent.derive_child_eip2333(index).to_bytes()))
 }
 
 /// The key at a path below the root that the seed gives. Errors on a seed shorter than 32 bytes.
@@ -148,6 +176,13 @@ fn parse_index(part: &str) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_secret_is_not_printed() {
+        let secret = SecretBytes::new([0xab; 32]);
+        assert_eq!(format!("{secret:?} {secret:#?}"), "SecretBytes(…) SecretBytes(…)");
+        assert_eq!(*secret, [0xab; 32]);
+    }
 
     /// A decimal number as 32 big-endian bytes: EIP-2333 gives its keys in decimal.
     fn decimal(digits: &str) -> [u8; 32] {

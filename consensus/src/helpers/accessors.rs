@@ -48,6 +48,17 @@ pub fn balance(state: &State, index: ValidatorIndex) -> Result<Gwei, Invalid> {
     found.ok_or_else(|| Invalid::new("validator index", format!("{index}, there are {count} balances")))
 }
 
+/// What the validator has asked to withdraw and not got yet, in Gwei.
+///
+/// Spec: electra/beacon-chain.md, `get_pending_balance_to_withdraw`.
+pub fn get_pending_balance_to_withdraw(state: &State, validator_index: ValidatorIndex) -> Result<Gwei, Invalid> {
+    let mut own = state
+        .pending_partial_withdrawals
+        .iter()
+        .filter(|withdrawal| withdrawal.validator_index == validator_index);
+    own.try_fold(0, |sum, withdrawal| crate::helpers::math::add(sum, withdrawal.amount))
+}
+
 /// Spec: phase0/beacon-chain.md, `get_block_root`.
 pub fn get_block_root(state: &State, epoch: Epoch) -> Result<Root, Invalid> {
     get_block_root_at_slot(state, compute_start_slot_at_epoch(epoch))

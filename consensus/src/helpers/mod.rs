@@ -1,10 +1,13 @@
 //! The helper functions of the specs, grouped as the specs group them.
 
 pub mod accessors;
+pub mod builders;
 pub mod churn;
+pub(crate) mod effective_balances;
 pub mod math;
 pub mod misc;
 pub mod mutators;
 pub mod predicates;
 pub mod selection;
 pub mod shuffling;
+pub mod votes;

@@ -11,11 +11,11 @@ use crate::helpers::accessors::{
     validator,
 };
 use crate::helpers::misc::{compute_epoch_at_slot, compute_start_slot_at_epoch};
-use crate::helpers::shuffling::compute_shuffled_index;
+use crate::helpers::shuffling::ShuffledOrder;
 use crate::preset::SYNC_COMMITTEE_SIZE;
 use crate::preset::{MAX_EFFECTIVE_BALANCE, MAX_EFFECTIVE_BALANCE_ELECTRA, PTC_SIZE, SLOTS_PER_EPOCH};
 use crate::state::State;
-use crate::types::{Epoch, Slot, SyncCommittee, ValidatorIndex};
+use crate::types::{Epoch, Gwei, Slot, SyncCommittee, ValidatorIndex};
 use crate::{Invalid, ensure};
 use crypto::hash::{Hash256, sha256};
 
@@ -35,20 +35,29 @@ pub fn compute_balance_weighted_selection(
     size: u64,
     shuffle_indices: bool,
 ) -> Result<Vec<ValidatorIndex>, Invalid> {
+    let effective_balance = |index| Ok(validator(state, index)?.effective_balance);
+    select_by_balance(state.at, indices, seed, size, shuffle_indices, effective_balance)
+}
+
+/// The same with effective balances (Gwei) from wherever the caller has them.
+pub(crate) fn select_by_balance<I: Copy + Into<ValidatorIndex>>(
+    fork: Fork,
+    indices: &[I],
+    seed: &Hash256,
+    size: u64,
+    shuffle_indices: bool,
+    effective_balance: impl Fn(ValidatorIndex) -> Result<Gwei, Invalid>,
+) -> Result<Vec<ValidatorIndex>, Invalid> {
     let total = indices.len() as u64;
     ensure!(total > 0, "selection", "no validator to choose from");
-    let mut random = RandomValues::new(state.at, seed);
+    let mut random = RandomValues::new(fork, seed);
+    let mut order = ShuffledOrder::new(total, seed);
     let mut selected = Vec::with_capacity(size as usize);
     for i in 0..size.saturating_mul(TRIES_PER_PLACE_MAX) {
         let place = i % total;
-        let next = if shuffle_indices {
-            compute_shuffled_index(place, total, seed).unwrap_or(place)
-        } else {
-            place
-        };
-        let candidate = indices[next as usize];
-        let effective_balance = validator(state, candidate)?.effective_balance;
-        if random.takes(i, effective_balance) {
+        let next = if shuffle_indices { order.at(place) } else { place };
+        let candidate = indices[next as usize].into();
+        if random.takes(i, effective_balance(candidate)?) {
             selected.push(candidate);
             if selected.len() as u64 == size {
                 return Ok(selected);
@@ -104,7 +113,7 @@ impl<'a> RandomValues<'a> {
 }
 
 /// `hash(seed + uint_to_bytes(number))`.
-fn seed_with(seed: &Hash256, number: u64) -> Hash256 {
+pub(crate) fn seed_with(seed: &Hash256, number: u64) -> Hash256 {
     let mut message = [0; 40];
     message[..32].copy_from_slice(seed);
     message[32..].copy_from_slice(&number.to_le_bytes());

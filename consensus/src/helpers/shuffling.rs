@@ -19,12 +19,14 @@ const POSITIONS_PER_HASH: usize = 256;
 ///
 /// Spec: phase0/beacon-chain.md, `compute_shuffled_index`.
 pub fn compute_shuffled_index(index: u64, index_count: u64, seed: &Hash256) -> Option<u64> {
-    if index >= index_count {
-        return None;
-    }
+    (index < index_count).then(|| shuffle_one(index, index_count, seed, |round| pivot_of(seed, round, index_count)))
+}
+
+/// Follows one index through all rounds; `index < index_count`.
+fn shuffle_one(index: u64, index_count: u64, seed: &Hash256, pivot: impl Fn(u64) -> u64) -> u64 {
     let mut index = index;
     for round in 0..SHUFFLE_ROUND_COUNT {
-        let pivot = pivot_of(seed, round, index_count);
+        let pivot = pivot(round);
         // Both below `index_count`, so the sum is taken in 128 bits and the result fits again.
         let flip = ((u128::from(pivot) + u128::from(index_count) - u128::from(index)) % u128::from(index_count)) as u64;
         let position = index.max(flip);
@@ -32,7 +34,61 @@ pub fn compute_shuffled_index(index: u64, index_count: u64, seed: &Hash256) -> O
             index = flip;
         }
     }
-    Some(index)
+    index
+}
+
+/// The shuffled order of a list, asked for place by place.
+///
+/// Nobody knows beforehand how many places a selection asks for: two or thirty thousand. The first are followed one by
+/// one, pivots remembered; when that has cost as much as shuffling the whole list would, the whole list is shuffled.
+#[derive(Debug)]
+pub struct ShuffledOrder<'a> {
+    seed: &'a Hash256,
+    count: u64,
+    pivots: Vec<u64>,
+    /// Places that may still be followed alone.
+    alone: u64,
+    list: Vec<u32>,
+}
+
+impl<'a> ShuffledOrder<'a> {
+    /// Following one index costs a hash a round, shuffling a list about this many times less per item.
+    const ITEMS_PER_PLACE: u64 = 64;
+
+    /// The order of a list of `count` items. Errors are none; asking for places in an empty list is answered by 0.
+    pub fn new(count: u64, seed: &'a Hash256) -> Self {
+        ShuffledOrder {
+            seed,
+            count,
+            pivots: Vec::new(),
+            alone: count / Self::ITEMS_PER_PLACE,
+            list: Vec::new(),
+        }
+    }
+
+    /// Which item of the list stands at `place` of the shuffled list. Spec: `compute_shuffled_index`.
+    pub fn at(&mut self, place: u64) -> u64 {
+        if let Some(found) = self.list.get(place as usize) {
+            return u64::from(*found);
+        }
+        if place >= self.count {
+            return place;
+        }
+        if self.alone == 0
+            && let Ok(count) = u32::try_from(self.count)
+        {
+            self.list = (0..count).collect();
+            shuffle_list(&mut self.list, self.seed);
+            return u64::from(self.list[place as usize]);
+        }
+        self.alone = self.alone.saturating_sub(1);
+        if self.pivots.is_empty() {
+            self.pivots = (0..SHUFFLE_ROUND_COUNT)
+                .map(|round| pivot_of(self.seed, round, self.count))
+                .collect();
+        }
+        shuffle_one(place, self.count, self.seed, |round| self.pivots[round as usize])
+    }
 }
 
 /// Shuffles a whole list in place: afterwards `list[i]` is what stood at `compute_shuffled_index(i)`.
@@ -71,11 +127,16 @@ pub struct EpochShuffling {
 impl EpochShuffling {
     /// Shuffles the active validators of `epoch`.
     pub fn compute(state: &State, epoch: Epoch) -> Self {
-        let seed = get_seed(state, epoch, DOMAIN_BEACON_ATTESTER).0;
-        let mut shuffled: Vec<u32> = get_active_validator_indices(state, epoch)
+        let active = get_active_validator_indices(state, epoch)
             .into_iter()
-            .map(|index| index as u32)
-            .collect();
+            .map(|index| index as u32);
+        Self::of_active(state, epoch, active.collect())
+    }
+
+    /// The same where the validators that are active at `epoch` are known, ascending.
+    pub fn of_active(state: &State, epoch: Epoch, active: Vec<u32>) -> Self {
+        let seed = get_seed(state, epoch, DOMAIN_BEACON_ATTESTER).0;
+        let mut shuffled = active;
         let committees_per_slot = committee_count(shuffled.len() as u64);
         shuffle_list(&mut shuffled, &seed);
         EpochShuffling {
@@ -97,6 +158,16 @@ impl EpochShuffling {
         let number = (slot % SLOTS_PER_EPOCH * self.committees_per_slot + index) as usize;
         let len = self.shuffled.len();
         self.shuffled.get(len * number / count..len * (number + 1) / count)
+    }
+
+    /// The members of all committees at a slot, one committee after the other; `None` if the slot is of another epoch.
+    pub fn slot_members(&self, slot: Slot) -> Option<&[u32]> {
+        if slot / SLOTS_PER_EPOCH != self.epoch {
+            return None;
+        }
+        let (len, number) = (self.shuffled.len(), (slot % SLOTS_PER_EPOCH) as usize);
+        let slots = SLOTS_PER_EPOCH as usize;
+        self.shuffled.get(len * number / slots..len * (number + 1) / slots)
     }
 
     /// Memory that this holds, in bytes.

@@ -75,6 +75,28 @@ impl<T: Ssz> PersistentList<T> {
         )
     }
 
+    /// `len` times `item` in a list of the same layout; the parts are shared, so that it costs next to nothing.
+    #[must_use]
+    pub fn filled_like(&self, item: T, len: usize) -> Self {
+        let (mut trees, mut left) = (Vec::new(), len);
+        while left > 0 {
+            let number = trees.len();
+            let depth = new_bundle_depth::<T>(self.progressive, number);
+            let room = if self.progressive {
+                items_per_chunk::<T>() << subtree_depth(number)
+            } else {
+                left
+            };
+            trees.push(Tree::filled(&item, left.min(room), depth));
+            left -= left.min(room);
+        }
+        PersistentList {
+            progressive: self.progressive,
+            trees,
+            len,
+        }
+    }
+
     /// The same items laid out for progressive hashing.
     ///
     /// Spec: gloas/fork.md; the containers of Gloas are progressive (EIP-7688).
@@ -144,6 +166,20 @@ impl<T: Ssz> PersistentList<T> {
         for number in 0..self.trees.len() {
             let first = self.first_of(number);
             self.trees[number].update(first, &mut f);
+        }
+    }
+
+    /// The same for the items at `indices` alone, which ascend; what lies behind the end is passed over. Each part of the
+    /// list is reached once, however many of its items are asked for.
+    pub fn update_sorted(&mut self, indices: &[u64], mut f: impl FnMut(usize, &T) -> Option<T>) {
+        debug_assert!(indices.is_sorted(), "indices ascend");
+        let mut left = indices;
+        for number in 0..self.trees.len() {
+            let first = self.first_of(number);
+            let end = first + self.trees[number].len();
+            let (inside, behind) = left.split_at(left.partition_point(|index| (*index as usize) < end));
+            self.trees[number].update_sorted(first, inside, &mut f);
+            left = behind;
         }
     }
 

@@ -8,6 +8,8 @@
 //! The cache is a cell that is written once; a write to the items drops the node with its cell. Hashing therefore works
 //! on `&self`, from any thread.
 
+mod filled;
+
 use super::list::pack_basic;
 use super::proof::{Place, locate};
 use super::{Bound, Ssz, merkle};
@@ -203,6 +205,17 @@ impl<T: Ssz> Tree<T> {
         update_node(&mut self.node, first, shift + self.height, f);
     }
 
+    /// The same for the items at `indices` only, which ascend and begin, like `first`, to count outside of this tree.
+    pub(super) fn update_sorted(&mut self, first: usize, indices: &[u64], f: &mut impl FnMut(usize, &T) -> Option<T>) {
+        let shift = self.bundle_shift();
+        update_node_sorted(&mut self.node, first, shift + self.height, indices, f);
+    }
+
+    /// How many items there are.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
     /// The items of each bundle, from the one that holds item `start` on; its items before `start` are left out.
     pub(super) fn slices_from(&self, start: usize) -> Slices<'_, T> {
         let mut stack = Vec::with_capacity(self.height as usize + 1);
@@ -375,28 +388,73 @@ fn update_node<T: Ssz>(
         }
         Node::Inner(shared) => {
             let middle = first + (1 << (shift - 1));
-            if let Some(inner) = Arc::get_mut(shared) {
-                let left = update_node(&mut inner.left, first, shift - 1, f);
-                let right = update_node(&mut inner.right, middle, shift - 1, f);
-                if left || right {
-                    inner.root.take();
-                }
-                return left || right;
-            }
-            // Others hold this node: copy it only if something below it changes.
-            let (mut left, mut right) = (shared.left.clone(), shared.right.clone());
-            let left_changed = update_node(&mut left, first, shift - 1, f);
-            let right_changed = update_node(&mut right, middle, shift - 1, f);
-            if left_changed || right_changed {
-                *shared = Arc::new(Inner {
-                    root: OnceLock::new(),
-                    left,
-                    right,
-                });
-            }
-            left_changed || right_changed
+            update_children(shared, |child, is_right| {
+                update_node(child, if is_right { middle } else { first }, shift - 1, f)
+            })
         }
     }
+}
+
+/// See `Tree::update_sorted`. Tells whether anything changed.
+fn update_node_sorted<T: Ssz>(
+    node: &mut Node<T>,
+    first: usize,
+    shift: u32,
+    indices: &[u64],
+    f: &mut impl FnMut(usize, &T) -> Option<T>,
+) -> bool {
+    if indices.is_empty() {
+        return false;
+    }
+    match node {
+        Node::Empty => false,
+        Node::Bundle(bundle) => {
+            let mut changed = false;
+            for index in indices.iter().map(|index| *index as usize) {
+                let replacement = bundle.items.get(index - first).and_then(|item| f(index, item));
+                if let Some(item) = replacement {
+                    Arc::make_mut(bundle).items[index - first] = item;
+                    changed = true;
+                }
+            }
+            if changed {
+                Arc::make_mut(bundle).root.take();
+            }
+            changed
+        }
+        Node::Inner(shared) => {
+            let middle = first + (1 << (shift - 1));
+            let (left, right) = indices.split_at(indices.partition_point(|index| (*index as usize) < middle));
+            update_children(shared, |child, is_right| {
+                let (first, indices) = if is_right { (middle, right) } else { (first, left) };
+                update_node_sorted(child, first, shift - 1, indices, f)
+            })
+        }
+    }
+}
+
+/// Lets `update(child, is_right)` change both children and tells whether it did. A node that others hold too is copied
+/// only if it did.
+fn update_children<T: Ssz>(shared: &mut Arc<Inner<T>>, mut update: impl FnMut(&mut Node<T>, bool) -> bool) -> bool {
+    if let Some(inner) = Arc::get_mut(shared) {
+        let left_changed = update(&mut inner.left, false);
+        let changed = update(&mut inner.right, true) || left_changed;
+        if changed {
+            inner.root.take();
+        }
+        return changed;
+    }
+    let (mut left, mut right) = (shared.left.clone(), shared.right.clone());
+    let left_changed = update(&mut left, false);
+    let changed = update(&mut right, true) || left_changed;
+    if changed {
+        *shared = Arc::new(Inner {
+            root: OnceLock::new(),
+            left,
+            right,
+        });
+    }
+    changed
 }
 
 /// The items of a tree, bundle by bundle.

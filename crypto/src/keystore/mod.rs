@@ -20,7 +20,6 @@ use kdf::Kdf;
 use sha2::{Digest, Sha256};
 use std::fmt;
 use subtle::ConstantTimeEq;
-use zeroize::Zeroizing;
 
 /// A validator key, encrypted. Spec: EIP-2335, version 4.
 #[derive(Clone, PartialEq, Eq)]
@@ -135,8 +134,8 @@ fn checksum(key: &[u8; 32], ciphertext: &[u8; 32]) -> [u8; 32] {
 /// Encrypts or decrypts (the same in counter mode). Spec: EIP-2335, "Secret decryption".
 fn aes_128_ctr(key: &[u8; 32], iv: &[u8; 16], input: &[u8; 32]) -> SecretBytes {
     let (aes_key, _) = key.split_first_chunk::<16>().expect("32 bytes have a first half");
-    let mut output = Zeroizing::new(*input);
-    ctr::Ctr128BE::<Aes128>::new(aes_key.into(), iv.into()).apply_keystream(output.as_mut());
+    let mut output = SecretBytes::new(*input);
+    ctr::Ctr128BE::<Aes128>::new(aes_key.into(), iv.into()).apply_keystream(output.as_mut_slice());
     output
 }
 

@@ -144,7 +144,7 @@ fn is_active(index: usize, shape: Shape) -> bool {
 fn validator(index: usize, key: &PublicKey, shape: Shape, numbers: &mut Numbers) -> Validator {
     let mut withdrawal_credentials = [0; 32];
     withdrawal_credentials[12..].copy_from_slice(&numbers.root().0[..20]);
-    let compounding = index % 20 == 0;
+    let compounding = index.is_multiple_of(20);
     withdrawal_credentials[0] = if compounding {
         COMPOUNDING_WITHDRAWAL_PREFIX
     } else {

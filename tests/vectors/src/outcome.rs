@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use consensus::Invalid;
+
 /// The answer of a runner; `?` on any step of it ends the case.
 pub type Outcome = Result<Verdict, Failure>;
 
@@ -60,4 +62,10 @@ impl From<String> for Failure {
 pub trait NamedRule: fmt::Display {
     /// A short stable name such as `offset_out_of_order`.
     fn rule(&self) -> String;
+}
+
+impl NamedRule for Invalid {
+    fn rule(&self) -> String {
+        self.rule.to_owned()
+    }
 }
