@@ -66,8 +66,8 @@ fn anchor_block(state: &State) -> Result<SignedBeaconBlock, Failure> {
         body: BeaconBlockBody::new(state.at),
     };
     if state.at >= Fork::Gloas {
-        // Its bid is for the payload that the chain begins with.
-        message.body.signed_execution_payload_bid.message.block_hash = state.latest_block_hash;
+        // Its bid is the one that the state keeps.
+        message.body.signed_execution_payload_bid.message = state.latest_execution_payload_bid.clone();
     }
     if message.body.hash_tree_root(state.at) != header.body_root {
         return Err(Failure::new("the initial state's block is not an empty one"));
