@@ -72,9 +72,14 @@ fn hash_layer(nodes: &mut [Hash256], pairs: usize, scratch: &mut [Hash256; SCRAT
 ///
 /// Spec: ssz/simple-serialize.md (EIP-7916).
 pub fn merkleize_progressive(chunks: &mut [Hash256]) -> Hash256 {
+    merkleize_progressive_from(chunks, 0)
+}
+
+/// The same for the part of a progressive tree whose first subtree has that `depth`, a multiple of two.
+pub fn merkleize_progressive_from(chunks: &mut [Hash256], depth: u32) -> Hash256 {
     let mut roots = Vec::new();
     let mut rest = chunks;
-    let mut depth = 0;
+    let mut depth = depth;
     while !rest.is_empty() {
         let (subtree, behind) = rest.split_at_mut(rest.len().min(1 << depth));
         roots.push(merkleize(subtree, depth));

@@ -45,13 +45,11 @@ fn fork_of_digest(config: &Config, genesis_validators_root: consensus::ssz::Root
         .ok_or_else(|| Failure::new(format!("no fork of the config has digest {digest}")))
 }
 
-/// The scheduled fork with that version.
+/// The fork with that version, scheduled or not: a store may be upgraded before a fork begins.
 fn fork_of_version(config: &Config, version: &str) -> Result<Fork, Failure> {
-    let mut forks = config.scheduled_forks();
-    let found = forks.find(|(_, known, _)| known.to_string() == version);
-    found
-        .map(|(fork, _, _)| fork)
-        .ok_or_else(|| Failure::new(format!("no fork of the config has version {version}")))
+    let has_version = |fork: &Fork| config.fork_version(*fork).to_string() == version;
+    let found = Fork::ALL.into_iter().find(has_version);
+    found.ok_or_else(|| Failure::new(format!("no fork of the config has version {version}")))
 }
 
 /// Updates from best to worst: our order must be the same, so the number of better ones is each one's place.
