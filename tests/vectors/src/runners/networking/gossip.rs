@@ -21,46 +21,99 @@ type Judge = fn(&Case, &Yaml, &mut Gossip) -> Result<Judged, Failure>;
 
 /// The topic of every handler, and what judges its messages.
 const TOPICS: [(&str, &str, Judge); 12] = [
-    ("gossip_attester_slashing", "attester_slashing", |case, message, gossip| {
-        Ok(gossip::validate_attester_slashing_gossip(gossip, &object(case, message, "message")?))
-    }),
-    ("gossip_beacon_aggregate_and_proof", "beacon_aggregate_and_proof", |case, message, gossip| {
-        let message = object(case, message, "message")?;
-        Ok(gossip::validate_beacon_aggregate_and_proof_gossip(gossip, &message))
-    }),
+    (
+        "gossip_attester_slashing",
+        "attester_slashing",
+        |case, message, gossip| {
+            Ok(gossip::validate_attester_slashing_gossip(
+                gossip,
+                &object(case, message, "message")?,
+            ))
+        },
+    ),
+    (
+        "gossip_beacon_aggregate_and_proof",
+        "beacon_aggregate_and_proof",
+        |case, message, gossip| {
+            let message = object(case, message, "message")?;
+            Ok(gossip::validate_beacon_aggregate_and_proof_gossip(gossip, &message))
+        },
+    ),
     ("gossip_beacon_attestation", "beacon_attestation", attestation),
     ("gossip_beacon_block", "beacon_block", |case, message, gossip| {
-        Ok(gossip::validate_beacon_block_gossip(gossip, &object(case, message, "message")?))
+        Ok(gossip::validate_beacon_block_gossip(
+            gossip,
+            &object(case, message, "message")?,
+        ))
     }),
     ("gossip_blob_sidecar", "blob_sidecar", |case, message, gossip| {
         let subnet_id = message.get("subnet_id")?.u64()?;
         let sidecar = object(case, message, "message")?;
         Ok(gossip::validate_blob_sidecar_gossip(gossip, &sidecar, subnet_id))
     }),
-    ("gossip_bls_to_execution_change", "bls_to_execution_change", |case, message, gossip| {
-        let message = object(case, message, "message")?;
-        Ok(gossip::validate_bls_to_execution_change_gossip(gossip, &message))
-    }),
-    ("gossip_data_column_sidecar", "data_column_sidecar", |case, message, gossip| {
-        let subnet_id = message.get("subnet_id")?.u64()?;
-        let sidecar = object(case, message, "message")?;
-        Ok(gossip::validate_data_column_sidecar_gossip(gossip, &sidecar, case.fork(), subnet_id))
-    }),
-    ("gossip_partial_data_column_sidecar", "partial_data_column_sidecar", partial_column),
-    ("gossip_proposer_slashing", "proposer_slashing", |case, message, gossip| {
-        Ok(gossip::validate_proposer_slashing_gossip(gossip, &object(case, message, "message")?))
-    }),
-    ("gossip_sync_committee_contribution_and_proof", "sync_committee_contribution_and_proof", |case, message, gossip| {
-        let message = object(case, message, "message")?;
-        Ok(gossip::validate_sync_committee_contribution_and_proof_gossip(gossip, &message))
-    }),
-    ("gossip_sync_committee_message", "sync_committee", |case, message, gossip| {
-        let subnet_id = message.get("subnet_id")?.u64()?;
-        let message = object(case, message, "message")?;
-        Ok(gossip::validate_sync_committee_message_gossip(gossip, &message, subnet_id))
-    }),
+    (
+        "gossip_bls_to_execution_change",
+        "bls_to_execution_change",
+        |case, message, gossip| {
+            let message = object(case, message, "message")?;
+            Ok(gossip::validate_bls_to_execution_change_gossip(gossip, &message))
+        },
+    ),
+    (
+        "gossip_data_column_sidecar",
+        "data_column_sidecar",
+        |case, message, gossip| {
+            let subnet_id = message.get("subnet_id")?.u64()?;
+            let sidecar = object(case, message, "message")?;
+            Ok(gossip::validate_data_column_sidecar_gossip(
+                gossip,
+                &sidecar,
+                case.fork(),
+                subnet_id,
+            ))
+        },
+    ),
+    (
+        "gossip_partial_data_column_sidecar",
+        "partial_data_column_sidecar",
+        partial_column,
+    ),
+    (
+        "gossip_proposer_slashing",
+        "proposer_slashing",
+        |case, message, gossip| {
+            Ok(gossip::validate_proposer_slashing_gossip(
+                gossip,
+                &object(case, message, "message")?,
+            ))
+        },
+    ),
+    (
+        "gossip_sync_committee_contribution_and_proof",
+        "sync_committee_contribution_and_proof",
+        |case, message, gossip| {
+            let message = object(case, message, "message")?;
+            Ok(gossip::validate_sync_committee_contribution_and_proof_gossip(
+                gossip, &message,
+            ))
+        },
+    ),
+    (
+        "gossip_sync_committee_message",
+        "sync_committee",
+        |case, message, gossip| {
+            let subnet_id = message.get("subnet_id")?.u64()?;
+            let message = object(case, message, "message")?;
+            Ok(gossip::validate_sync_committee_message_gossip(
+                gossip, &message, subnet_id,
+            ))
+        },
+    ),
     ("gossip_voluntary_exit", "voluntary_exit", |case, message, gossip| {
-        Ok(gossip::validate_voluntary_exit_gossip(gossip, &object(case, message, "message")?))
+        Ok(gossip::validate_voluntary_exit_gossip(
+            gossip,
+            &object(case, message, "message")?,
+        ))
     }),
 ];
 
@@ -79,10 +132,18 @@ fn attestation(case: &Case, message: &Yaml, gossip: &mut Gossip) -> Result<Judge
     let subnet_id = message.get("subnet_id")?.u64()?;
     if case.fork() >= Fork::Electra {
         let attestation = object(case, message, "message")?;
-        Ok(gossip::validate_single_attestation_gossip(gossip, &attestation, subnet_id))
+        Ok(gossip::validate_single_attestation_gossip(
+            gossip,
+            &attestation,
+            subnet_id,
+        ))
     } else {
         let attestation = object(case, message, "message")?;
-        Ok(gossip::validate_beacon_attestation_gossip(gossip, &attestation, subnet_id))
+        Ok(gossip::validate_beacon_attestation_gossip(
+            gossip,
+            &attestation,
+            subnet_id,
+        ))
     }
 }
 
@@ -91,7 +152,13 @@ fn partial_column(case: &Case, message: &Yaml, gossip: &mut Gossip) -> Result<Ju
     let group_id = object(case, message, "group_id")?;
     let sidecar = object(case, message, "message")?;
     let fork = case.fork();
-    Ok(gossip::validate_partial_data_column_sidecar_gossip(gossip, &sidecar, fork, &group_id, column_index))
+    Ok(gossip::validate_partial_data_column_sidecar_gossip(
+        gossip,
+        &sidecar,
+        fork,
+        &group_id,
+        column_index,
+    ))
 }
 
 /// One block of the store.
@@ -186,9 +253,11 @@ fn messages(
 ) -> Result<(), Failure> {
     let meta = case.meta()?;
     let mut seen = seen(case)?;
-    let base_ms = state.genesis_time * 1000 + meta.get("current_time_ms")?.u64()?;
+    // Slashings and exits do not ask for the time.
+    let milliseconds = |node: Option<&Yaml>| node.map_or(Ok(0), Yaml::u64);
+    let base_ms = state.genesis_time * 1000 + milliseconds(meta.find("current_time_ms")?)?;
     for (number, message) in meta.get("messages")?.list()?.iter().enumerate() {
-        let time_ms = base_ms + message.get("offset_ms")?.u64()?;
+        let time_ms = base_ms + milliseconds(message.find("offset_ms")?)?;
         let context = state::context(case, config, keys, in_batch)?;
         let mut gossip = Gossip::new(store, &seen, state, time_ms, context);
         let verdict = judge(case, message, &mut gossip)?;
@@ -245,6 +314,11 @@ fn store(case: &Case, state: State, config: Config) -> Result<Store, Failure> {
         }
     }
     let finalized_checkpoint = match meta.find("finalized_checkpoint")? {
+        // In the state of genesis it has no root yet; the store of such a state has its first block there.
+        None if state.finalized_checkpoint.root.is_zero() => Checkpoint {
+            epoch: state.finalized_checkpoint.epoch,
+            root: blocks.first().map_or(Root::ZERO, |known| known.root),
+        },
         None => state.finalized_checkpoint,
         Some(checkpoint) => Checkpoint {
             epoch: checkpoint.get("epoch")?.u64()?,
