@@ -74,9 +74,6 @@ const UNSIGNED_DEPOSIT: &str = "made with signatures switched off: a deposit who
 
 /// Everything that is skipped.
 pub const SKIPS: &[Skip] = &[
-    runner("light_client", ISSUE_2),
-    runner("merkle_proof", ISSUE_2),
-    runner("networking", ISSUE_2),
     case(
         "fast_confirmation",
         "is_one_confirmed",
