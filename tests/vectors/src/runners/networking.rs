@@ -1,5 +1,7 @@
 //! Custody and gossip. Format: tests/formats/networking.
 
+mod gossip;
+
 use consensus::Invalid;
 use consensus::das::{compute_columns_for_custody_group, get_custody_groups};
 use consensus::ssz::U256;
@@ -7,18 +9,21 @@ use serde_json::Value;
 
 use crate::{Case, Failure, Outcome, Verdict};
 
-/// Every handler with its function.
+/// Every handler but those of gossip with its function.
 const TABLE: &[(&str, fn(&Case) -> Outcome)] = &[
     ("compute_columns_for_custody_group", columns_for_custody_group),
     ("get_custody_groups", custody_groups),
 ];
 
 pub(super) fn knows(handler: &str, _: consensus::Fork) -> bool {
-    TABLE.iter().any(|(name, _)| *name == handler)
+    gossip::knows(handler) || TABLE.iter().any(|(name, _)| *name == handler)
 }
 
 pub(super) fn run(case: &Case) -> Outcome {
     let handler = case.path().handler();
+    if gossip::knows(handler) {
+        return gossip::run(case);
+    }
     let entry = TABLE.iter().find(|(name, _)| *name == handler);
     let (_, run) = entry.ok_or_else(|| Failure::new(format!("no code for handler '{handler}'")))?;
     run(case)
