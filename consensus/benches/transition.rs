@@ -32,7 +32,10 @@ fn main() {
     kernels();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/bench/fulu-120k");
     if cfg!(feature = "minimal") || !folder.is_dir() {
-        println!("\nNOT RUN: the signed chain of 120,000 validators (mainnet preset, {})", folder.display());
+        println!(
+            "\nNOT RUN: the signed chain of 120,000 validators (mainnet preset, {})",
+            folder.display()
+        );
     } else if measure {
         signed_chain(&folder);
     }
@@ -42,7 +45,11 @@ fn main() {
 /// Processor time of this thread in milliseconds.
 fn cpu_ms() -> f64 {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    text.split(' ').next().and_then(|first| first.parse::<f64>().ok()).unwrap_or(0.0) / 1e6
+    text.split(' ')
+        .next()
+        .and_then(|first| first.parse::<f64>().ok())
+        .unwrap_or(0.0)
+        / 1e6
 }
 
 fn timed<T>(work: impl FnOnce() -> T) -> (f64, T) {
@@ -67,18 +74,30 @@ fn line(name: &str, ms: f64) {
 fn kernels() {
     let input: Vec<_> = (0..2048u64).map(|i| sha256(&i.to_le_bytes())).collect();
     let mut out = vec![[0; 32]; 1024];
-    let hashes = least(|| (), |()| (0..1000).for_each(|_| hash_pairs(&input, black_box(&mut out))));
+    let hashes = least(
+        || (),
+        |()| (0..1000).for_each(|_| hash_pairs(&input, black_box(&mut out))),
+    );
     let key = first_secret_key();
-    let set = SignatureSet { signature: key.sign(&[1; 32]), pubkey: key.public_key(), message: [1; 32] };
+    let set = SignatureSet {
+        signature: key.sign(&[1; 32]),
+        pubkey: key.public_key(),
+        message: [1; 32],
+    };
     println!("\nkernels");
     line("a million pairs hashed", hashes / 1.024);
-    line("one signature verified", least(|| (), |()| verify_signature_sets(std::slice::from_ref(&set))));
+    line(
+        "one signature verified",
+        least(|| (), |()| verify_signature_sets(std::slice::from_ref(&set))),
+    );
 }
 
 /// Unpacks a file of raw snappy. These are our own test data.
 fn unpack(path: &PathBuf) -> Vec<u8> {
     let packed = std::fs::read(path).expect("the folder holds the chain");
-    snap::raw::Decoder::new().decompress_vec(&packed).expect("the file is raw snappy")
+    snap::raw::Decoder::new()
+        .decompress_vec(&packed)
+        .expect("the file is raw snappy")
 }
 
 fn signed_chain(folder: &Path) {
@@ -88,7 +107,10 @@ fn signed_chain(folder: &Path) {
     let mut files: Vec<PathBuf> = std::fs::read_dir(folder)
         .expect("the folder can be read")
         .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("block_")))
+        .filter(|path| {
+            path.file_name()
+                .is_some_and(|name| name.to_string_lossy().starts_with("block_"))
+        })
         .collect();
     files.sort();
     let blocks: Vec<SignedBeaconBlock> = files
@@ -117,7 +139,11 @@ fn blocks_of(mut state: State, blocks: &[SignedBeaconBlock], config: &Config, ke
             let next = state.slot + 1;
             let (ms, result) = timed(|| process_slots(&mut state, config, next));
             result.expect("the chain is valid");
-            if next % SLOTS_PER_EPOCH == 0 { epoch.push(ms) } else { slots.push(ms) }
+            if next % SLOTS_PER_EPOCH == 0 {
+                epoch.push(ms)
+            } else {
+                slots.push(ms)
+            }
         }
         let mut ctx = Context::collecting(config, keys);
         let (ms, result) = timed(|| {
@@ -150,7 +176,10 @@ fn epoch(validators: usize) {
     let config = Config::standard();
     let mut state = fulu_state(Shape::like_mainnet(validators), &config);
     let bytes = state.encode();
-    println!("\nsynthetic Fulu state of {validators} validators, {} MB", bytes.len() / 1_000_000);
+    println!(
+        "\nsynthetic Fulu state of {validators} validators, {} MB",
+        bytes.len() / 1_000_000
+    );
     let decode = || State::decode(&bytes, Fork::Fulu).expect("our own encoding decodes");
     line("decode the state", least(|| (), |()| decode()));
     line("cold state root", least(decode, |state| state.hash_tree_root()));
@@ -163,7 +192,10 @@ fn epoch(validators: usize) {
         process_epoch(&mut after, &config).expect("an epoch of a valid state");
         after
     };
-    line("epoch transition, warm", least(|| state.clone(), |state| process_epoch(state, &config)));
+    line(
+        "epoch transition, warm",
+        least(|| state.clone(), |state| process_epoch(state, &config)),
+    );
     line("root after it", least(after, |state| state.hash_tree_root()));
     let next = |state: &mut State| {
         state.beacon.slot += 1;

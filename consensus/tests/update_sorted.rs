@@ -9,7 +9,10 @@ struct Numbers(u64);
 
 impl Numbers {
     fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        self.0 = self
+            .0
+            .wrapping_mul(6364136223846793005)
+            .wrapping_add(1442695040888963407);
         (self.0 >> 33) % limit
     }
 }
@@ -28,7 +31,11 @@ fn compare<T: Ssz>(numbers: &mut Numbers, bound: Bound, items: Vec<T>, change: i
 
     let mut expected = items.clone();
     let mut visited = Vec::new();
-    for index in indices.iter().map(|index| *index as usize).filter(|index| *index < items.len()) {
+    for index in indices
+        .iter()
+        .map(|index| *index as usize)
+        .filter(|index| *index < items.len())
+    {
         visited.push((index, items[index].clone()));
         if let Some(item) = change(index, &items[index]) {
             expected[index] = item;
@@ -59,7 +66,9 @@ fn many_items_at_once_are_written_as_one_by_one() {
         let bound = [Bound::Fixed(1 << 40), Bound::Progressive][round % 2];
         let count = [0, 1, 31, 1024, 1025, 5000, 9000][numbers.below(7) as usize];
         let flags = (0..count).map(|_| numbers.below(8) as u8).collect();
-        compare(&mut numbers, bound, flags, |_, held| (held & 1 == 0).then_some(held | 1));
+        compare(&mut numbers, bound, flags, |_, held| {
+            (held & 1 == 0).then_some(held | 1)
+        });
         let epoch = |epoch| Checkpoint {
             epoch,
             ..Checkpoint::default()

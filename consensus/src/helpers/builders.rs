@@ -45,7 +45,11 @@ impl BuilderIndices {
     }
 
     fn find(&self, builders: &PersistentList<Builder>, pubkey: &BLSPubkey) -> Option<usize> {
-        let is_it = |index: &u32| builders.get(*index as usize).is_some_and(|found| found.pubkey == *pubkey);
+        let is_it = |index: &u32| {
+            builders
+                .get(*index as usize)
+                .is_some_and(|found| found.pubkey == *pubkey)
+        };
         let found = self.table.find(self.hasher.hash_one(pubkey), is_it);
         found.map(|index| *index as usize)
     }
@@ -53,9 +57,15 @@ impl BuilderIndices {
     fn insert(&mut self, builders: &PersistentList<Builder>, index: usize, pubkey: &BLSPubkey) {
         let hasher = &self.hasher;
         // A registry of 2^32 builders would not fit in memory.
-        self.table.insert_unique(hasher.hash_one(pubkey), index as u32, |index| {
-            hasher.hash_one(builders.get(*index as usize).map(|found| found.pubkey).unwrap_or_default())
-        });
+        self.table
+            .insert_unique(hasher.hash_one(pubkey), index as u32, |index| {
+                hasher.hash_one(
+                    builders
+                        .get(*index as usize)
+                        .map(|found| found.pubkey)
+                        .unwrap_or_default(),
+                )
+            });
     }
 
     fn remove(&mut self, index: usize, pubkey: &BLSPubkey) {
@@ -118,7 +128,9 @@ pub fn can_builder_cover_bid(state: &State, builder_index: BuilderIndex, bid_amo
     let builder_balance = builder(state, builder_index)?.balance;
     let pending_withdrawals_amount = get_pending_balance_to_withdraw_for_builder(state, builder_index)?;
     let min_balance = add(MIN_DEPOSIT_AMOUNT, pending_withdrawals_amount)?;
-    Ok(builder_balance.checked_sub(min_balance).is_some_and(|free| free >= bid_amount))
+    Ok(builder_balance
+        .checked_sub(min_balance)
+        .is_some_and(|free| free >= bid_amount))
 }
 
 /// Whether a deposit with a valid signature waits for this key. Checks signatures, so its answers are worth keeping.
@@ -156,12 +168,14 @@ pub fn builder_payment_index(state: &State, slot: Slot) -> Option<u64> {
 }
 
 /// The payment at `payment_index` for writing.
-pub fn builder_payment_mut(
-    state: &mut State,
-    payment_index: u64,
-) -> Result<&mut BuilderPendingPayment, Invalid> {
+pub fn builder_payment_mut(state: &mut State, payment_index: u64) -> Result<&mut BuilderPendingPayment, Invalid> {
     let payment = state.beacon.builder_pending_payments.get_mut(payment_index as usize);
-    payment.ok_or_else(|| Invalid::new("builder payment index", format!("the state has none at {payment_index}")))
+    payment.ok_or_else(|| {
+        Invalid::new(
+            "builder payment index",
+            format!("the state has none at {payment_index}"),
+        )
+    })
 }
 
 /// Lets a builder leave. Spec: gloas/beacon-chain.md, `initiate_builder_exit`.
@@ -276,9 +290,17 @@ mod tests {
         }
         (20..25).for_each(|number| add_builder(&mut state, number));
         assert_eq!(found(&state), searched(&state));
-        assert_eq!(builder_index_of(&state, &key(3)), None, "its index was given to another");
+        assert_eq!(
+            builder_index_of(&state, &key(3)),
+            None,
+            "its index was given to another"
+        );
         assert_eq!(builder_index_of(&state, &key(21)), Some(3), "the second free index");
-        assert_eq!(builder_index_of(&branch, &key(3)), Some(3), "on the other branch it is still there");
+        assert_eq!(
+            builder_index_of(&branch, &key(3)),
+            Some(3),
+            "on the other branch it is still there"
+        );
         assert_eq!(found(&branch), searched(&branch));
         add_builder(&mut state, 3);
         assert_eq!(builder_index_of(&state, &key(3)), Some(22), "it came back at the end");

@@ -23,7 +23,10 @@ pub(crate) struct EffectiveBalances {
 impl EffectiveBalances {
     /// Those of `state`, which is in `epoch`.
     pub(crate) fn of(state: &State, epoch: Epoch) -> Self {
-        let increments = state.validators.iter().map(|validator| in_increments(validator.effective_balance));
+        let increments = state
+            .validators
+            .iter()
+            .map(|validator| in_increments(validator.effective_balance));
         EffectiveBalances {
             epoch,
             increments: increments.collect(),
@@ -78,9 +81,16 @@ mod tests {
         });
         for index in 0..10 {
             let looked_up = effective_balance(&state, None, index);
-            assert_eq!(effective_balance(&state, Some(&kept), index), looked_up, "validator {index}");
+            assert_eq!(
+                effective_balance(&state, Some(&kept), index),
+                looked_up,
+                "validator {index}"
+            );
         }
-        assert_eq!(effective_balance(&state, Some(&kept), 2), 2048 * EFFECTIVE_BALANCE_INCREMENT);
+        assert_eq!(
+            effective_balance(&state, Some(&kept), 2),
+            2048 * EFFECTIVE_BALANCE_INCREMENT
+        );
         assert_eq!(effective_balance(&state, Some(&kept), 8), 7);
     }
 }

@@ -65,7 +65,10 @@ fn check_voters(state: &State, indices: &[ValidatorIndex]) -> Result<(), Invalid
     let count = state.validators.len();
     match indices.last() {
         Some(last) if *last < count as u64 => Ok(()),
-        Some(last) => Err(Invalid::new("attesting indices", format!("{last}, registry has {count}"))),
+        Some(last) => Err(Invalid::new(
+            "attesting indices",
+            format!("{last}, registry has {count}"),
+        )),
         None => Err(Invalid::new("attesting indices", "nobody votes")),
     }
 }

@@ -206,12 +206,7 @@ impl<T: Ssz> Tree<T> {
     }
 
     /// The same for the items at `indices` only, which ascend and begin, like `first`, to count outside of this tree.
-    pub(super) fn update_sorted(
-        &mut self,
-        first: usize,
-        indices: &[u64],
-        f: &mut impl FnMut(usize, &T) -> Option<T>,
-    ) {
+    pub(super) fn update_sorted(&mut self, first: usize, indices: &[u64], f: &mut impl FnMut(usize, &T) -> Option<T>) {
         let shift = self.bundle_shift();
         update_node_sorted(&mut self.node, first, shift + self.height, indices, f);
     }

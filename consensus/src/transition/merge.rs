@@ -29,7 +29,11 @@ pub fn validate_merge_block(
     if terminal_hash != EMPTY_BLOCK_HASH {
         let epoch = compute_epoch_at_slot(block.slot);
         let activation = config.terminal_block_hash_activation_epoch;
-        ensure!(epoch >= activation, "terminal block epoch", "epoch {epoch}, activation {activation}");
+        ensure!(
+            epoch >= activation,
+            "terminal block epoch",
+            "epoch {epoch}, activation {activation}"
+        );
         ensure!(
             parent_hash == terminal_hash,
             "terminal block hash",
@@ -89,8 +93,14 @@ mod tests {
     fn only_the_first_block_at_the_terminal_difficulty_is_terminal() {
         let (config, block) = (config(), block_on(2));
         assert_eq!(rule(&config, &block, &[pow(1, 0, 99), pow(2, 1, 100)]), None);
-        assert_eq!(rule(&config, &block, &[pow(1, 0, 98), pow(2, 1, 99)]), Some("terminal pow block"));
-        assert_eq!(rule(&config, &block, &[pow(1, 0, 100), pow(2, 1, 101)]), Some("terminal pow block"));
+        assert_eq!(
+            rule(&config, &block, &[pow(1, 0, 98), pow(2, 1, 99)]),
+            Some("terminal pow block")
+        );
+        assert_eq!(
+            rule(&config, &block, &[pow(1, 0, 100), pow(2, 1, 101)]),
+            Some("terminal pow block")
+        );
         assert_eq!(rule(&config, &block, &[pow(2, 1, 100)]), Some("pow block available"));
         assert_eq!(rule(&config, &block, &[pow(1, 0, 99)]), Some("pow block available"));
     }

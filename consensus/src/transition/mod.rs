@@ -63,7 +63,11 @@ fn transition<'b>(
     if validate_result {
         let computed = state.hash_tree_root();
         let in_block = block.state_root;
-        ensure!(computed == in_block, "state root", "computed {computed}, in block {in_block}");
+        ensure!(
+            computed == in_block,
+            "state root",
+            "computed {computed}, in block {in_block}"
+        );
     }
     Ok(request)
 }
@@ -79,7 +83,14 @@ pub fn verify_block_signature(
     ctx.check(RULE, |keys| {
         let domain = get_current_domain(state, DOMAIN_BEACON_PROPOSER);
         let signing_root = compute_signing_root(block, state.at, domain);
-        validator_set(RULE, state, keys, block.proposer_index, signing_root, &signed_block.signature)
+        validator_set(
+            RULE,
+            state,
+            keys,
+            block.proposer_index,
+            signing_root,
+            &signed_block.signature,
+        )
     })
 }
 

@@ -223,7 +223,10 @@ fn set_flags(
 /// The sum of the weights of some flags.
 fn weight_of(flags: ParticipationFlags) -> u64 {
     let weights = PARTICIPATION_FLAG_WEIGHTS.iter().enumerate();
-    weights.filter(|(flag, _)| has_flag(flags, *flag)).map(|(_, weight)| weight).sum()
+    weights
+        .filter(|(flag, _)| has_flag(flags, *flag))
+        .map(|(_, weight)| weight)
+        .sum()
 }
 
 /// Pays the proposer its share of what the voters will get.

@@ -34,7 +34,11 @@ pub fn process_attester_slashing(
             slashed_any = true;
         }
     }
-    ensure!(slashed_any, "attester slashing of nobody", "nobody who cast both votes can be slashed");
+    ensure!(
+        slashed_any,
+        "attester slashing of nobody",
+        "nobody who cast both votes can be slashed"
+    );
     Ok(())
 }
 

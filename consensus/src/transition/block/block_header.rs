@@ -10,7 +10,12 @@ use crate::{Invalid, ensure};
 pub fn process_block_header(state: &mut State, block: &BeaconBlock) -> Result<(), Invalid> {
     let (slot, latest) = (state.slot, state.latest_block_header.slot);
     ensure!(block.slot == slot, "block slot", "block {}, state {slot}", block.slot);
-    ensure!(block.slot > latest, "block newer than parent", "block {}, parent {latest}", block.slot);
+    ensure!(
+        block.slot > latest,
+        "block newer than parent",
+        "block {}, parent {latest}",
+        block.slot
+    );
     let proposer_index = get_beacon_proposer_index(state)?;
     ensure!(
         block.proposer_index == proposer_index,

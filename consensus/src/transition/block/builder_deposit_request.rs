@@ -28,7 +28,14 @@ pub fn process_builder_deposit_request(
     }
     if is_valid_builder_deposit_signature(ctx.config, request) {
         let (address, slot) = (execution_address_of(credentials), state.slot);
-        add_builder_to_registry(state, request.pubkey, PAYLOAD_BUILDER_VERSION, address, request.amount, slot);
+        add_builder_to_registry(
+            state,
+            request.pubkey,
+            PAYLOAD_BUILDER_VERSION,
+            address,
+            request.amount,
+            slot,
+        );
     }
     Ok(())
 }

@@ -78,7 +78,11 @@ pub fn add_validator_to_registry(
     amount: Gwei,
 ) -> Result<(), Invalid> {
     let count = state.validators.len();
-    ensure!(count < MAX_VALIDATORS, "registry limit", "there are {count} validators, at most {MAX_VALIDATORS}");
+    ensure!(
+        count < MAX_VALIDATORS,
+        "registry limit",
+        "there are {count} validators, at most {MAX_VALIDATORS}"
+    );
     let validator = get_validator_from_deposit(state.at, pubkey, withdrawal_credentials, amount);
     state.validators.push(validator);
     state.balances.push(amount);

@@ -37,14 +37,26 @@ pub fn process_execution_payload<'b>(
     let payload = &body.execution_payload;
     if state.at >= Fork::Capella || is_merge_transition_complete(state) {
         let (parent, latest) = (payload.parent_hash, state.latest_execution_payload_header.block_hash);
-        ensure!(parent == latest, "payload parent hash", "in payload {parent}, in state {latest}");
+        ensure!(
+            parent == latest,
+            "payload parent hash",
+            "in payload {parent}, in state {latest}"
+        );
     }
     let (randao, mix) = (payload.prev_randao, get_randao_mix(state, get_current_epoch(state)));
     ensure!(randao == mix, "payload randao", "in payload {randao}, in state {mix}");
     let time = compute_time_at_slot(state, config, state.slot)?;
-    ensure!(payload.timestamp == time, "payload timestamp", "in payload {}, of slot {time}", payload.timestamp);
+    ensure!(
+        payload.timestamp == time,
+        "payload timestamp",
+        "in payload {}, of slot {time}",
+        payload.timestamp
+    );
     if state.at >= Fork::Deneb {
-        let (blobs, limit) = (body.blob_kzg_commitments.len() as u64, max_blobs_per_block(state, config));
+        let (blobs, limit) = (
+            body.blob_kzg_commitments.len() as u64,
+            max_blobs_per_block(state, config),
+        );
         ensure!(blobs <= limit, "blob commitments", "{blobs} in block, at most {limit}");
     }
     let request = NewPayloadRequest::of_body(state.at, body, state.latest_block_header.parent_root);
@@ -64,7 +76,10 @@ fn max_blobs_per_block(state: &State, config: &Config) -> u64 {
 }
 
 fn header_of(fork: Fork, payload: &ExecutionPayload) -> ExecutionPayloadHeader {
-    let transactions_shape = [Bound::Fixed(MAX_TRANSACTIONS_PER_PAYLOAD), Bound::Fixed(MAX_BYTES_PER_TRANSACTION)];
+    let transactions_shape = [
+        Bound::Fixed(MAX_TRANSACTIONS_PER_PAYLOAD),
+        Bound::Fixed(MAX_BYTES_PER_TRANSACTION),
+    ];
     let mut header = ExecutionPayloadHeader {
         parent_hash: payload.parent_hash,
         fee_recipient: payload.fee_recipient,
@@ -83,7 +98,9 @@ fn header_of(fork: Fork, payload: &ExecutionPayload) -> ExecutionPayloadHeader {
         ..ExecutionPayloadHeader::default()
     };
     if fork >= Fork::Capella {
-        header.withdrawals_root = payload.withdrawals.root(fork, &[Bound::Fixed(MAX_WITHDRAWALS_PER_PAYLOAD)]);
+        header.withdrawals_root = payload
+            .withdrawals
+            .root(fork, &[Bound::Fixed(MAX_WITHDRAWALS_PER_PAYLOAD)]);
     }
     if fork >= Fork::Deneb {
         header.blob_gas_used = payload.blob_gas_used;

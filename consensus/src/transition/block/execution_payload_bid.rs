@@ -3,9 +3,7 @@
 use crate::constants::{
     BUILDER_INDEX_SELF_BUILD, DOMAIN_BEACON_BUILDER, G2_POINT_AT_INFINITY, GENESIS_SLOT, PAYLOAD_BUILDER_VERSION,
 };
-use crate::helpers::accessors::{
-    get_beacon_proposer_index, get_block_root_at_slot, get_current_epoch, get_randao_mix,
-};
+use crate::helpers::accessors::{get_beacon_proposer_index, get_block_root_at_slot, get_current_epoch, get_randao_mix};
 use crate::helpers::builders::{builder, can_builder_cover_bid, is_active_builder};
 use crate::preset::SLOTS_PER_EPOCH;
 use crate::signing::{Context, compute_signing_root, get_current_domain, pubkey_set};
@@ -65,7 +63,11 @@ fn check_self_build(signed_bid: &SignedExecutionPayloadBid) -> Result<(), Invali
 
 fn check_builder(state: &State, ctx: &mut Context, signed_bid: &SignedExecutionPayloadBid) -> Result<(), Invalid> {
     let (index, value) = (signed_bid.message.builder_index, signed_bid.message.value);
-    ensure!(is_active_builder(state, index)?, "bid builder active", "builder {index} is not active");
+    ensure!(
+        is_active_builder(state, index)?,
+        "bid builder active",
+        "builder {index} is not active"
+    );
     let version = builder(state, index)?.version;
     ensure!(
         version == PAYLOAD_BUILDER_VERSION,
@@ -82,7 +84,13 @@ fn check_contents(state: &State, config: &Config, bid: &ExecutionPayloadBid) -> 
     let blobs = bid.blob_kzg_commitments.len() as u64;
     let limit = config.get_blob_parameters(epoch).max_blobs_per_block;
     ensure!(blobs <= limit, "blob commitments", "{blobs} in bid, at most {limit}");
-    ensure!(bid.slot == state.slot, "bid slot", "bid {}, state {}", bid.slot, state.slot);
+    ensure!(
+        bid.slot == state.slot,
+        "bid slot",
+        "bid {}, state {}",
+        bid.slot,
+        state.slot
+    );
     ensure!(state.slot > GENESIS_SLOT, "bid slot", "there is no bid at genesis");
     let (hash, latest) = (bid.parent_block_hash, state.latest_block_hash);
     ensure!(hash == latest, "bid parent hash", "in bid {hash}, in state {latest}");

@@ -38,34 +38,79 @@ fn check_block(state: &State, envelope: &ExecutionPayloadEnvelope) -> Result<(),
     let mut header = state.latest_block_header;
     header.state_root = state.hash_tree_root();
     let (root, block) = (envelope.beacon_block_root, header.hash_tree_root(state.at));
-    ensure!(root == block, "envelope block root", "in envelope {root}, of state {block}");
+    ensure!(
+        root == block,
+        "envelope block root",
+        "in envelope {root}, of state {block}"
+    );
     let (root, parent) = (envelope.parent_beacon_block_root, header.parent_root);
-    ensure!(root == parent, "envelope parent root", "in envelope {root}, in state {parent}");
+    ensure!(
+        root == parent,
+        "envelope parent root",
+        "in envelope {root}, in state {parent}"
+    );
     Ok(())
 }
 
 fn check_bid(state: &State, envelope: &ExecutionPayloadEnvelope) -> Result<(), Invalid> {
     let (payload, bid) = (&envelope.payload, &state.latest_execution_payload_bid);
     let (index, promised) = (envelope.builder_index, bid.builder_index);
-    ensure!(index == promised, "envelope builder", "in envelope {index}, in bid {promised}");
+    ensure!(
+        index == promised,
+        "envelope builder",
+        "in envelope {index}, in bid {promised}"
+    );
     let (randao, promised) = (payload.prev_randao, bid.prev_randao);
-    ensure!(randao == promised, "payload randao", "in payload {randao}, in bid {promised}");
+    ensure!(
+        randao == promised,
+        "payload randao",
+        "in payload {randao}, in bid {promised}"
+    );
     let (limit, promised) = (payload.gas_limit, bid.gas_limit);
-    ensure!(limit == promised, "payload gas limit", "in payload {limit}, in bid {promised}");
+    ensure!(
+        limit == promised,
+        "payload gas limit",
+        "in payload {limit}, in bid {promised}"
+    );
     let (hash, promised) = (payload.block_hash, bid.block_hash);
-    ensure!(hash == promised, "payload block hash", "in payload {hash}, in bid {promised}");
-    let (root, promised) = (envelope.execution_requests.hash_tree_root(state.at), bid.execution_requests_root);
-    ensure!(root == promised, "execution requests root", "of envelope {root}, in bid {promised}");
+    ensure!(
+        hash == promised,
+        "payload block hash",
+        "in payload {hash}, in bid {promised}"
+    );
+    let (root, promised) = (
+        envelope.execution_requests.hash_tree_root(state.at),
+        bid.execution_requests_root,
+    );
+    ensure!(
+        root == promised,
+        "execution requests root",
+        "of envelope {root}, in bid {promised}"
+    );
     Ok(())
 }
 
 fn check_payload(state: &State, config: &Config, envelope: &ExecutionPayloadEnvelope) -> Result<(), Invalid> {
     let (payload, slot) = (&envelope.payload, state.slot);
-    ensure!(payload.slot_number == slot, "payload slot", "in payload {}, state {slot}", payload.slot_number);
+    ensure!(
+        payload.slot_number == slot,
+        "payload slot",
+        "in payload {}, state {slot}",
+        payload.slot_number
+    );
     let (hash, latest) = (payload.parent_hash, state.latest_block_hash);
-    ensure!(hash == latest, "payload parent hash", "in payload {hash}, in state {latest}");
+    ensure!(
+        hash == latest,
+        "payload parent hash",
+        "in payload {hash}, in state {latest}"
+    );
     let time = compute_time_at_slot(state, config, slot)?;
-    ensure!(payload.timestamp == time, "payload timestamp", "in payload {}, of slot {time}", payload.timestamp);
+    ensure!(
+        payload.timestamp == time,
+        "payload timestamp",
+        "in payload {}, of slot {time}",
+        payload.timestamp
+    );
     // The spec compares the roots of the two lists.
     let expected = &state.payload_expected_withdrawals;
     ensure!(

@@ -97,7 +97,11 @@ impl Collected {
     /// Fails unless what was gathered before leaves the room that the next source relies on.
     fn check_room(&self, limit: u64) -> Result<(), Invalid> {
         let count = self.len();
-        ensure!(count <= limit, "withdrawals limit", "{count} withdrawals before a source that ends at {limit}");
+        ensure!(
+            count <= limit,
+            "withdrawals limit",
+            "{count} withdrawals before a source that ends at {limit}"
+        );
         Ok(())
     }
 }

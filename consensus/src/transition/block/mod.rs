@@ -38,9 +38,7 @@ pub use execution_payload::{
     is_execution_enabled, is_merge_transition_block, is_merge_transition_complete, process_execution_payload,
 };
 pub use execution_payload_bid::{process_execution_payload_bid, verify_execution_payload_bid_signature};
-pub use execution_payload_envelope::{
-    verify_execution_payload_envelope, verify_execution_payload_envelope_signature,
-};
+pub use execution_payload_envelope::{verify_execution_payload_envelope, verify_execution_payload_envelope_signature};
 pub use expected_withdrawals::{ExpectedWithdrawals, get_expected_withdrawals};
 pub use operations::process_operations;
 pub use parent_execution_payload::{apply_parent_execution_payload, process_parent_execution_payload};

@@ -88,22 +88,46 @@ fn check_deposit_count(state: &State, body: &BeaconBlockBody) -> Result<(), Inva
         sub(state.eth1_data.deposit_count, state.eth1_deposit_index)?.min(MAX_DEPOSITS)
     };
     let count = body.deposits.len() as u64;
-    ensure!(count == expected, "deposit count", "{count} in block, {expected} expected");
+    ensure!(
+        count == expected,
+        "deposit count",
+        "{count} in block, {expected} expected"
+    );
     Ok(())
 }
 
 /// Progressive lists have no limit of their own.
 fn check_counts(body: &BeaconBlockBody) -> Result<(), Invalid> {
     let counts = [
-        ("proposer slashings", body.proposer_slashings.len(), MAX_PROPOSER_SLASHINGS),
-        ("attester slashings", body.attester_slashings.len(), MAX_ATTESTER_SLASHINGS_ELECTRA),
+        (
+            "proposer slashings",
+            body.proposer_slashings.len(),
+            MAX_PROPOSER_SLASHINGS,
+        ),
+        (
+            "attester slashings",
+            body.attester_slashings.len(),
+            MAX_ATTESTER_SLASHINGS_ELECTRA,
+        ),
         ("attestations", body.attestations.len(), MAX_ATTESTATIONS_ELECTRA),
         ("voluntary exits", body.voluntary_exits.len(), MAX_VOLUNTARY_EXITS),
-        ("BLS to execution changes", body.bls_to_execution_changes.len(), MAX_BLS_TO_EXECUTION_CHANGES),
-        ("payload attestations", body.payload_attestations.len(), MAX_PAYLOAD_ATTESTATIONS),
+        (
+            "BLS to execution changes",
+            body.bls_to_execution_changes.len(),
+            MAX_BLS_TO_EXECUTION_CHANGES,
+        ),
+        (
+            "payload attestations",
+            body.payload_attestations.len(),
+            MAX_PAYLOAD_ATTESTATIONS,
+        ),
     ];
     for (kind, count, limit) in counts {
-        ensure!(count as u64 <= limit, "operation count", "{count} {kind}, at most {limit}");
+        ensure!(
+            count as u64 <= limit,
+            "operation count",
+            "{count} {kind}, at most {limit}"
+        );
     }
     Ok(())
 }

@@ -83,13 +83,33 @@ pub fn apply_parent_execution_payload(
 
 fn check_counts(requests: &ExecutionRequests) -> Result<(), Invalid> {
     let counts = [
-        ("withdrawal", requests.withdrawals.len(), MAX_WITHDRAWAL_REQUESTS_PER_PAYLOAD),
-        ("consolidation", requests.consolidations.len(), MAX_CONSOLIDATION_REQUESTS_PER_PAYLOAD),
-        ("builder deposit", requests.builder_deposits.len(), MAX_BUILDER_DEPOSIT_REQUESTS_PER_PAYLOAD),
-        ("builder exit", requests.builder_exits.len(), MAX_BUILDER_EXIT_REQUESTS_PER_PAYLOAD),
+        (
+            "withdrawal",
+            requests.withdrawals.len(),
+            MAX_WITHDRAWAL_REQUESTS_PER_PAYLOAD,
+        ),
+        (
+            "consolidation",
+            requests.consolidations.len(),
+            MAX_CONSOLIDATION_REQUESTS_PER_PAYLOAD,
+        ),
+        (
+            "builder deposit",
+            requests.builder_deposits.len(),
+            MAX_BUILDER_DEPOSIT_REQUESTS_PER_PAYLOAD,
+        ),
+        (
+            "builder exit",
+            requests.builder_exits.len(),
+            MAX_BUILDER_EXIT_REQUESTS_PER_PAYLOAD,
+        ),
     ];
     for (kind, count, limit) in counts {
-        ensure!(count as u64 <= limit, "execution request count", "{count} {kind} requests, at most {limit}");
+        ensure!(
+            count as u64 <= limit,
+            "execution request count",
+            "{count} {kind} requests, at most {limit}"
+        );
     }
     Ok(())
 }

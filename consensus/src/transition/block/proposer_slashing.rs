@@ -34,7 +34,14 @@ pub fn process_proposer_slashing(
         ctx.check(SIGNATURE, |keys| {
             let domain = get_domain(state, DOMAIN_BEACON_PROPOSER, compute_epoch_at_slot(header.slot));
             let signing_root = compute_signing_root(header, state.at, domain);
-            validator_set(SIGNATURE, state, keys, proposer_index, signing_root, &signed_header.signature)
+            validator_set(
+                SIGNATURE,
+                state,
+                keys,
+                proposer_index,
+                signing_root,
+                &signed_header.signature,
+            )
         })?;
     }
     if state.at >= Fork::Gloas {

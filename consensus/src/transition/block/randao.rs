@@ -1,12 +1,12 @@
 //! The proposer's part in the chain's randomness.
 
+use crate::Invalid;
 use crate::constants::DOMAIN_RANDAO;
 use crate::helpers::accessors::{get_beacon_proposer_index, get_current_epoch, get_randao_mix};
 use crate::preset::EPOCHS_PER_HISTORICAL_VECTOR;
 use crate::signing::{Context, compute_signing_root, get_current_domain, validator_set};
 use crate::state::State;
 use crate::types::BeaconBlockBody;
-use crate::Invalid;
 use crypto::hash::sha256;
 
 /// Spec: phase0/beacon-chain.md, `process_randao`.

@@ -87,7 +87,14 @@ fn check_signature(
     }
     ctx.check(RULE, |keys| {
         let domain = get_domain(state, DOMAIN_SYNC_COMMITTEE, compute_epoch_at_slot(previous_slot));
-        validators_set(RULE, state, keys, participants, signing_root_of(block_root, domain), signature)
+        validators_set(
+            RULE,
+            state,
+            keys,
+            participants,
+            signing_root_of(block_root, domain),
+            signature,
+        )
     })
 }
 

@@ -24,7 +24,14 @@ pub fn process_voluntary_exit(
     ctx.check(SIGNATURE, |keys| {
         let domain = exit_domain(state, config, voluntary_exit);
         let signing_root = compute_signing_root(voluntary_exit, state.at, domain);
-        validator_set(SIGNATURE, state, keys, index, signing_root, &signed_voluntary_exit.signature)
+        validator_set(
+            SIGNATURE,
+            state,
+            keys,
+            index,
+            signing_root,
+            &signed_voluntary_exit.signature,
+        )
     })?;
     initiate_validator_exit(state, config, index)
 }

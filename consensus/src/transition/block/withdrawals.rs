@@ -50,7 +50,10 @@ pub fn process_withdrawals(state: &mut State, payload: Option<&ExecutionPayload>
 fn apply_withdrawals(state: &mut State, withdrawals: &[Withdrawal]) -> Result<(), Invalid> {
     for withdrawal in withdrawals {
         if state.at >= Fork::Gloas && is_builder_index(withdrawal.validator_index) {
-            let builder = builder_mut(state, convert_validator_index_to_builder_index(withdrawal.validator_index))?;
+            let builder = builder_mut(
+                state,
+                convert_validator_index_to_builder_index(withdrawal.validator_index),
+            )?;
             builder.balance = builder.balance.saturating_sub(withdrawal.amount);
         } else {
             decrease_balance(state, withdrawal.validator_index, withdrawal.amount)?;
@@ -77,10 +80,7 @@ fn update_pending_partial_withdrawals(state: &mut State, processed_partial_withd
 }
 
 /// Spec: gloas/beacon-chain.md, `update_next_withdrawal_builder_index`.
-fn update_next_withdrawal_builder_index(
-    state: &mut State,
-    processed_builders_sweep_count: u64,
-) -> Result<(), Invalid> {
+fn update_next_withdrawal_builder_index(state: &mut State, processed_builders_sweep_count: u64) -> Result<(), Invalid> {
     let count = state.builders.len() as u64;
     if count > 0 {
         let next_index = add(state.next_withdrawal_builder_index, processed_builders_sweep_count)?;
@@ -94,7 +94,10 @@ fn update_next_withdrawal_validator_index(state: &mut State, withdrawals: &[With
     let next_index = match withdrawals.last() {
         // A full payload: the next sweep begins behind the last one served.
         Some(last) if withdrawals.len() as u64 == MAX_WITHDRAWALS_PER_PAYLOAD => add(last.validator_index, 1)?,
-        _ => add(state.next_withdrawal_validator_index, MAX_VALIDATORS_PER_WITHDRAWALS_SWEEP)?,
+        _ => add(
+            state.next_withdrawal_validator_index,
+            MAX_VALIDATORS_PER_WITHDRAWALS_SWEEP,
+        )?,
     };
     let count = state.validators.len() as u64;
     ensure!(count > 0, "withdrawals sweep", "the registry is empty");

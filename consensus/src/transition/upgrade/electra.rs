@@ -1,9 +1,7 @@
 //! Electra: balances instead of heads pass through the queues, and whoever waits for activation starts over in them.
 
 use super::enter;
-use crate::constants::{
-    FAR_FUTURE_EPOCH, G2_POINT_AT_INFINITY, GENESIS_SLOT, UNSET_DEPOSIT_REQUESTS_START_INDEX,
-};
+use crate::constants::{FAR_FUTURE_EPOCH, G2_POINT_AT_INFINITY, GENESIS_SLOT, UNSET_DEPOSIT_REQUESTS_START_INDEX};
 use crate::fork::Fork;
 use crate::helpers::accessors::get_current_epoch;
 use crate::helpers::churn::{get_activation_exit_churn_limit, get_consolidation_churn_limit};
@@ -45,7 +43,11 @@ fn earliest_exit_epoch(state: &State) -> Result<Epoch, Invalid> {
 }
 
 fn indices_where(state: &State, wanted: impl Fn(&Validator) -> bool) -> Vec<ValidatorIndex> {
-    let found = state.validators.iter().enumerate().filter(|(_, validator)| wanted(validator));
+    let found = state
+        .validators
+        .iter()
+        .enumerate()
+        .filter(|(_, validator)| wanted(validator));
     found.map(|(index, _)| index as ValidatorIndex).collect()
 }
 

@@ -20,8 +20,8 @@ use crate::signing::is_valid_deposit_signature;
 use crate::ssz::{Bytes, PersistentList, Ssz, Vector};
 use crate::state::State;
 use crate::types::{
-    BLSPubkey, BuilderIndex, BuilderPendingPayment, ExecutionPayloadBid,
-    ExecutionPayloadHeader, ExecutionRequests, PendingDeposit, ValidatorIndex,
+    BLSPubkey, BuilderIndex, BuilderPendingPayment, ExecutionPayloadBid, ExecutionPayloadHeader, ExecutionRequests,
+    PendingDeposit, ValidatorIndex,
 };
 use crate::{Config, Invalid};
 use std::collections::{HashMap, HashSet};
