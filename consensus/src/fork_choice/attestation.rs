@@ -3,7 +3,6 @@
 use super::action::AttestationAction;
 use super::node::Node;
 use super::store::{CheckpointState, Store};
-use crate::constants::GENESIS_EPOCH;
 use crate::fork::Fork;
 use crate::helpers::accessors::get_indexed_attestation;
 use crate::helpers::misc::compute_epoch_at_slot;
@@ -116,7 +115,7 @@ impl Store {
         if target > current {
             return Err(Box::new(AttestationAction::DelayUntilSlot(data.slot.saturating_add(1))));
         }
-        if target < current.saturating_sub(1).max(GENESIS_EPOCH) {
+        if target < current.saturating_sub(1) {
             let detail = format!("target epoch {target}, current {current}");
             return Err(Box::new(AttestationAction::Ignore(Invalid::new(
                 "attestation age",

@@ -7,6 +7,7 @@ use crate::helpers::accessors::get_ptc;
 use crate::helpers::votes::is_valid_indexed_payload_attestation;
 use crate::preset::{DATA_AVAILABILITY_TIMELY_THRESHOLD, PAYLOAD_TIMELY_THRESHOLD};
 use crate::signing::Context;
+use crate::transition::NewPayloadRequest;
 use crate::transition::block::verify_execution_payload_envelope;
 use crate::types::{
     IndexedPayloadAttestation, PayloadAttestation, PayloadAttestationData, PayloadAttestationMessage, Root, Slot,
@@ -76,28 +77,30 @@ impl Store {
         boosted.is_none_or(|boosted| boosted.parent_root != *root || boosted.parent_full)
     }
 
-    /// Checks an envelope against the state after its block. The engine is asked beside it, with
-    /// `NewPayloadRequest::of_envelope` or what `verify_execution_payload_envelope` returns; both answers meet in
-    /// `EnvelopeAction::with_verdicts`.
+    /// Checks an envelope against the state after its block; returns what the engine has to be asked too, if it is
+    /// right. What it answers comes in with `EnvelopeAction::with_verdicts`.
     ///
     /// Spec: gloas/fork-choice.md, `on_execution_payload_envelope`.
-    pub fn validate_execution_payload_envelope(
+    pub fn validate_execution_payload_envelope<'e>(
         &self,
         ctx: &mut Context,
-        signed_envelope: &SignedExecutionPayloadEnvelope,
-    ) -> EnvelopeAction {
+        signed_envelope: &'e SignedExecutionPayloadEnvelope,
+    ) -> (EnvelopeAction, Option<NewPayloadRequest<'e>>) {
         let beacon_block_root = signed_envelope.message.beacon_block_root;
         let Some(block) = self.blocks.get(&beacon_block_root) else {
-            return EnvelopeAction::DelayUntilBlock(beacon_block_root);
+            return (EnvelopeAction::DelayUntilBlock(beacon_block_root), None);
         };
         if !block.separate_payload {
             let detail = format!("for {beacon_block_root}, whose payload is in the block");
-            return EnvelopeAction::Reject(Invalid::new("envelope fork", detail));
+            return (EnvelopeAction::Reject(Invalid::new("envelope fork", detail)), None);
         }
-        let verified = verify_execution_payload_envelope(&block.state, ctx, signed_envelope).map(|_| ());
-        match verified.and_then(|()| ctx.verify_collected()) {
-            Ok(()) => EnvelopeAction::Accept(ValidEnvelope { beacon_block_root }),
-            Err(why) => EnvelopeAction::Reject(why),
+        let verified = verify_execution_payload_envelope(&block.state, ctx, signed_envelope);
+        match verified.and_then(|request| ctx.verify_collected().map(|()| request)) {
+            Ok(request) => (
+                EnvelopeAction::Accept(ValidEnvelope { beacon_block_root }),
+                Some(request),
+            ),
+            Err(why) => (EnvelopeAction::Reject(why), None),
         }
     }
 

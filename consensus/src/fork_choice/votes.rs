@@ -75,7 +75,7 @@ pub(super) struct LatestMessage {
 /// All latest messages.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Votes {
-    votes: Vec<Vote>,
+    latest: Vec<Vote>,
     balances: Balances,
     /// What each block weighs by the votes for itself, in increments.
     own: Vec<Weight>,
@@ -126,17 +126,18 @@ impl Votes {
         }
         // Attesting indices come from committees, so the registry bounds this.
         let index = index as usize;
-        if index >= self.votes.len() {
-            self.votes.resize(index + 1, Vote::NONE);
+        if index >= self.latest.len() {
+            self.latest.resize(index + 1, Vote::NONE);
         }
-        let old = self.votes[index];
+        let old = self.latest[index];
         let newer = if by_epoch {
             compute_epoch_at_slot(slot.into()) > compute_epoch_at_slot(old.slot.into())
         } else {
             slot > old.slot
         };
         // A validator without a message has slot 0 and no place; one whose block was dropped keeps its slot.
-        if !newer && !(old.slot == 0 && old.block == NOWHERE) {
+        let is_first = old.slot == 0 && old.block == NOWHERE;
+        if !newer && !is_first {
             return;
         }
         let present = if payload_present { PRESENT } else { 0 };
@@ -144,7 +145,7 @@ impl Votes {
             slot,
             block: place as u32 | present,
         };
-        self.votes[index] = vote;
+        self.latest[index] = vote;
         let balance = self.balance(index);
         self.withdraw(blocks, old, balance);
         self.own[place][vote.status(&blocks[place]) as usize] += balance;
@@ -156,7 +157,7 @@ impl Votes {
             return;
         }
         let place = index as usize;
-        if let Some(vote) = self.votes.get_mut(place) {
+        if let Some(vote) = self.latest.get_mut(place) {
             let old = std::mem::replace(vote, Vote::NONE);
             let balance = self.balance(place);
             self.withdraw(blocks, old, balance);
@@ -182,7 +183,7 @@ impl Votes {
     /// What the blocks would weigh by these balances, in increments.
     pub(super) fn weigh(&self, blocks: &[Node], balances: &[u16]) -> Vec<Weight> {
         let mut own = vec![[0; 3]; blocks.len()];
-        for (vote, balance) in self.votes.iter().zip(balances) {
+        for (vote, balance) in self.latest.iter().zip(balances) {
             if let Some(place) = vote.place() {
                 own[place][vote.status(&blocks[place]) as usize] += u64::from(*balance);
             }
@@ -192,7 +193,7 @@ impl Votes {
 
     /// Follows the blocks to their new places; votes for dropped ones weigh nothing.
     pub(super) fn follow(&mut self, places: &[Option<u32>]) {
-        for vote in &mut self.votes {
+        for vote in &mut self.latest {
             if let Some(place) = vote.place() {
                 vote.block = places[place].map_or(NOWHERE, |new| new | vote.block & PRESENT);
             }
@@ -204,7 +205,7 @@ impl Votes {
 
     /// The message of a validator whose block is still there and who did not equivocate.
     pub(super) fn latest_message(&self, index: usize) -> Option<LatestMessage> {
-        let vote = self.votes.get(index)?;
+        let vote = self.latest.get(index)?;
         vote.place().map(|place| LatestMessage {
             slot: vote.slot.into(),
             place,
@@ -213,7 +214,7 @@ impl Votes {
 
     /// How many validators have ever voted, at most.
     pub(super) fn len(&self) -> usize {
-        self.votes.len()
+        self.latest.len()
     }
 }
 

@@ -28,16 +28,6 @@ impl Skip {
     }
 }
 
-const fn runner(runner: &'static str, reason: &'static str) -> Skip {
-    Skip {
-        fork: "",
-        runner,
-        handler: "",
-        case: "",
-        reason,
-    }
-}
-
 const fn handler(runner: &'static str, handler: &'static str, reason: &'static str) -> Skip {
     Skip {
         fork: "",
@@ -68,7 +58,6 @@ const fn fork(fork: &'static str) -> Skip {
     }
 }
 
-const ISSUE_2: &str = "issue 2";
 const NOT_EXPORTED: &str = "an inner value of a proof check, which the KZG library does not export";
 const UNSIGNED_DEPOSIT: &str = "made with signatures switched off: a deposit whose own signature is wrong, which decides the state, makes a validator";
 

@@ -264,7 +264,7 @@ impl<'a> Steps<'a> {
     fn on_execution_payload_envelope(&mut self, name: &Yaml, valid: bool) -> Result<(), Failure> {
         let envelope: SignedExecutionPayloadEnvelope = self.file(name)?;
         let mut ctx = self.context(false)?;
-        let action = self.store.validate_execution_payload_envelope(&mut ctx, &envelope);
+        let (action, _) = self.store.validate_execution_payload_envelope(&mut ctx, &envelope);
         let hash = envelope.message.payload.block_hash;
         let verdict = self.verdicts.get(&hash).copied().unwrap_or(ExecutionVerdict::Valid);
         let accepted = action.with_verdicts(DataAvailability::Available, verdict).accepted();
