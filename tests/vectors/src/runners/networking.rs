@@ -9,8 +9,11 @@ use serde_json::Value;
 
 use crate::{Case, Failure, Outcome, Verdict};
 
-/// Every handler but those of gossip with its function.
-const TABLE: &[(&str, fn(&Case) -> Outcome)] = &[
+/// The name of a handler and its function.
+type Handler = (&'static str, fn(&Case) -> Outcome);
+
+/// Every handler but those of gossip.
+const TABLE: &[Handler] = &[
     ("compute_columns_for_custody_group", columns_for_custody_group),
     ("get_custody_groups", custody_groups),
 ];
