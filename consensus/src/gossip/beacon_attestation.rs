@@ -4,8 +4,8 @@ use super::verdict::{Checked, reject_unless};
 use super::vote::{TimeReasons, check_data_index};
 use super::{Gossip, Mark, Verdict};
 use crate::constants::DOMAIN_BEACON_ATTESTER;
-use crate::fork::Fork;
 use crate::duties::compute_subnet_for_attestation;
+use crate::fork::Fork;
 use crate::ssz::Ssz;
 use crate::types::{Attestation, AttestationData, CommitteeIndex, IndexedAttestation, SingleAttestation, SubnetID};
 

@@ -27,7 +27,9 @@ fn rules(gossip: &mut Gossip, signed_block: &SignedBeaconBlock) -> Checked {
     let (config, view) = (gossip.config(), gossip.view);
     let fork = gossip.fork_at_slot(block.slot);
     ignore_unless(
-        gossip.clock().is_not_from_future_slot(config, block.slot, gossip.current_time_ms),
+        gossip
+            .clock()
+            .is_not_from_future_slot(config, block.slot, gossip.current_time_ms),
         "block is from a future slot",
     )?;
     ignore_unless(

@@ -36,7 +36,6 @@ impl<K: Ord + Copy> BoundedSet<K> {
             self.keys.pop_first();
         }
     }
-
 }
 
 /// Values by key and age, the oldest first.
@@ -98,7 +97,6 @@ impl<K: Ord + Copy, V> BoundedMap<K, V> {
             self.entries.pop_first();
         }
     }
-
 }
 
 /// Validators by index, one bit each: 275 kB for a registry of 2.2 million, which is why the spec's sets that nothing

@@ -4,8 +4,8 @@ use super::signed_header::HeaderReasons;
 use super::verdict::{Checked, ignore, reject_unless};
 use super::{Gossip, Mark, Verdict};
 use crate::das::{
-    compute_subnet_for_data_column_sidecar, verify_data_column_sidecar,
-    verify_data_column_sidecar_inclusion_proof, verify_data_column_sidecar_kzg_proofs,
+    compute_subnet_for_data_column_sidecar, verify_data_column_sidecar, verify_data_column_sidecar_inclusion_proof,
+    verify_data_column_sidecar_kzg_proofs,
 };
 use crate::fork::Fork;
 use crate::types::{DataColumnSidecar, SubnetID};

@@ -68,6 +68,8 @@ fn has_supermajority(sync_aggregate: &SyncAggregate) -> bool {
 fn has_block_propagated(gossip: &Gossip, signature_slot: Slot) -> bool {
     let config = gossip.config();
     let due_ms = gossip.clock().due_ms(config, signature_slot, Deadline::SyncMessage);
-    let latest = gossip.current_time_ms.saturating_add(config.maximum_gossip_clock_disparity);
+    let latest = gossip
+        .current_time_ms
+        .saturating_add(config.maximum_gossip_clock_disparity);
     due_ms.is_some_and(|due_ms| latest >= due_ms)
 }

@@ -102,7 +102,9 @@ fn check_header(gossip: &mut Gossip, header: &PartialDataColumnHeader, fork: For
 fn check_cells_time(gossip: &Gossip, header: &PartialDataColumnHeader) -> Checked {
     let slot = header.signed_block_header.message.slot;
     ignore_unless(
-        gossip.clock().is_not_from_future_slot(gossip.config(), slot, gossip.current_time_ms),
+        gossip
+            .clock()
+            .is_not_from_future_slot(gossip.config(), slot, gossip.current_time_ms),
         "corresponding header is from a future slot",
     )?;
     ignore_unless(

@@ -23,7 +23,9 @@ fn rules(gossip: &mut Gossip, message: &PayloadAttestationMessage) -> Checked {
     let data = &message.data;
     let (state, config, view) = (gossip.state, gossip.config(), gossip.view);
     ignore_unless(
-        gossip.clock().is_current_slot(config, data.slot, gossip.current_time_ms),
+        gossip
+            .clock()
+            .is_current_slot(config, data.slot, gossip.current_time_ms),
         "payload attestation is not for the current slot",
     )?;
     let mark = Mark::PayloadAttestation {

@@ -478,9 +478,9 @@ impl Seen {
             Mark::VoluntaryExit { validator_index } => self.voluntary_exit_indices.insert(validator_index),
             Mark::ProposerSlashing { proposer_index } => self.proposer_slashing_indices.insert(proposer_index),
             Mark::AttesterSlashing { indices } => {
-                indices
-                    .into_iter()
-                    .for_each(|index| self.attester_slashing_indices.insert(index));
+                for index in indices {
+                    self.attester_slashing_indices.insert(index);
+                }
             }
             Mark::SyncContribution {
                 slot,

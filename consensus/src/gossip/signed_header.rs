@@ -26,7 +26,8 @@ impl Gossip<'_> {
         let header = &signed.message;
         let (config, view) = (self.config(), self.view);
         ignore_unless(
-            self.clock().is_not_from_future_slot(config, header.slot, self.current_time_ms),
+            self.clock()
+                .is_not_from_future_slot(config, header.slot, self.current_time_ms),
             why.future,
         )?;
         ignore_unless(header.slot > view.finalized_slot(), why.finalized)?;

@@ -7,8 +7,8 @@ use crate::constants::{
     DOMAIN_CONTRIBUTION_AND_PROOF, DOMAIN_SYNC_COMMITTEE, DOMAIN_SYNC_COMMITTEE_SELECTION_PROOF,
     SYNC_COMMITTEE_SUBNET_COUNT,
 };
-use crate::helpers::accessors::validator;
 use crate::duties::{get_sync_subcommittee_pubkeys, is_sync_committee_aggregator};
+use crate::helpers::accessors::validator;
 use crate::helpers::misc::compute_epoch_at_slot;
 use crate::keys::Keys;
 use crate::signing::{parse_signature, signing_root_of};
@@ -30,7 +30,9 @@ fn rules(gossip: &mut Gossip, signed: &SignedContributionAndProof) -> Checked {
     let message = &signed.message;
     let contribution = &message.contribution;
     ignore_unless(
-        gossip.clock().is_current_slot(config, contribution.slot, gossip.current_time_ms),
+        gossip
+            .clock()
+            .is_current_slot(config, contribution.slot, gossip.current_time_ms),
         "contribution is not for the current slot",
     )?;
     reject_unless(

@@ -19,7 +19,9 @@ pub fn validate_sync_committee_message_gossip(
 fn rules(gossip: &mut Gossip, message: &SyncCommitteeMessage, subnet_id: SubnetID) -> Checked {
     let (state, config) = (gossip.state, gossip.config());
     ignore_unless(
-        gossip.clock().is_current_slot(config, message.slot, gossip.current_time_ms),
+        gossip
+            .clock()
+            .is_current_slot(config, message.slot, gossip.current_time_ms),
         "message is not for the current slot",
     )?;
     gossip.check_validator_index(message.validator_index, "validator index out of range")?;
