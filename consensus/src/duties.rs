@@ -7,7 +7,8 @@ use crate::constants::{
     TARGET_AGGREGATORS_PER_SYNC_SUBCOMMITTEE,
 };
 use crate::helpers::accessors::{
-    get_beacon_committee, get_beacon_proposer_index, get_committee_count_per_slot, get_current_epoch, get_ptc, validator,
+    get_beacon_committee, get_beacon_proposer_index, get_committee_count_per_slot, get_current_epoch, get_ptc,
+    validator,
 };
 use crate::helpers::misc::{compute_epoch_at_slot, compute_start_slot_at_epoch};
 use crate::helpers::predicates::is_active_validator;
@@ -54,7 +55,11 @@ pub fn get_committee_assignment(
     validator_index: ValidatorIndex,
 ) -> Result<Option<CommitteeAssignment>, Invalid> {
     let next_epoch = get_current_epoch(state) + 1;
-    ensure!(epoch <= next_epoch, "duty epoch", "{epoch} is after the next, {next_epoch}");
+    ensure!(
+        epoch <= next_epoch,
+        "duty epoch",
+        "{epoch} is after the next, {next_epoch}"
+    );
     let computed;
     let shuffling = if let Some(kept) = state.shuffling(epoch) {
         kept.as_ref()
@@ -137,14 +142,18 @@ pub fn compute_subscribed_subnets(config: &Config, node_id: U256, epoch: Epoch) 
 }
 
 /// Errors as `compute_subscribed_subnets`. Spec: phase0/p2p-interface.md, `compute_subscribed_subnet`.
-pub fn compute_subscribed_subnet(config: &Config, node_id: U256, epoch: Epoch, index: u64) -> Result<SubnetID, Invalid> {
+pub fn compute_subscribed_subnet(
+    config: &Config,
+    node_id: U256,
+    epoch: Epoch,
+    index: u64,
+) -> Result<SubnetID, Invalid> {
     let prefix_bits = config.compute_attestation_subnet_prefix_bits();
     let too_many = || Invalid::new("subnet prefix bits", format!("{prefix_bits}, at most 63 make a list"));
     let prefixes = 1u64.checked_shl(prefix_bits as u32).filter(|_| prefix_bits < 64);
     let prefixes = prefixes.ok_or_else(too_many)?;
-    // A shift by all bits, where there is but one subnet, leaves nothing.
-    let node_id_prefix = node_id.checked_shr((NODE_ID_BITS - prefix_bits) as usize);
-    let node_id_prefix = node_id_prefix.unwrap_or_default().wrapping_to::<u64>() & (prefixes - 1);
+    let node_id_prefix = node_id.wrapping_shr((NODE_ID_BITS - prefix_bits) as usize);
+    let node_id_prefix = node_id_prefix.wrapping_to::<u64>() & (prefixes - 1);
 
     let period = config.epochs_per_subnet_subscription.max(1);
     let node_offset = (node_id % U256::from(period)).wrapping_to::<u64>();
@@ -217,7 +226,11 @@ pub fn get_sync_subcommittee_pubkeys(state: &State, subcommittee_index: u64) -> 
     let size = SYNC_SUBCOMMITTEE_SIZE as usize;
     let mut parts = signing_sync_committee(state).pubkeys.chunks_exact(size);
     let known = subcommittee_index < SYNC_COMMITTEE_SUBNET_COUNT;
-    let part = if known { parts.nth(subcommittee_index as usize) } else { None };
+    let part = if known {
+        parts.nth(subcommittee_index as usize)
+    } else {
+        None
+    };
     part.ok_or_else(|| {
         let detail = format!("{subcommittee_index}, there are {SYNC_COMMITTEE_SUBNET_COUNT}");
         Invalid::new("sync subcommittee index", detail)

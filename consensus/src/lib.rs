@@ -14,6 +14,7 @@ pub mod das;
 pub mod duties;
 pub mod error;
 pub mod fork;
+pub mod fork_choice;
 pub mod gossip;
 pub mod helpers;
 pub mod keys;

@@ -91,9 +91,8 @@ mod tests {
     fn the_walk_ends_at_the_first_verified_block_or_where_nothing_is_known() {
         let root = |number: u8| Root::from([number; 32]);
         let parent = |block: &Root| (block.0[0] > 1).then(|| root(block.0[0] - 1));
-        let walk = |limit, verified: u8| {
-            latest_verified_ancestor(root(9), limit, |block| block.0[0] > verified, parent)
-        };
+        let walk =
+            |limit, verified: u8| latest_verified_ancestor(root(9), limit, |block| block.0[0] > verified, parent);
         assert_eq!(walk(100, 4), root(4));
         assert_eq!(walk(100, 9), root(9));
         assert_eq!(walk(100, 0), root(1));

@@ -87,7 +87,9 @@ impl SlotClock {
 
     /// The first start of a slot after a time; that of slot 0 before genesis.
     pub fn next_slot(&self, time_ms: u64) -> (Slot, u64) {
-        let slot = self.slot_at(time_ms).map_or(GENESIS_SLOT, |slot| slot.saturating_add(1));
+        let slot = self
+            .slot_at(time_ms)
+            .map_or(GENESIS_SLOT, |slot| slot.saturating_add(1));
         (slot, self.compute_time_at_slot_ms(slot))
     }
 

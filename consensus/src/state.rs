@@ -36,6 +36,8 @@ pub struct Cache {
     pub(crate) total_active_balance: Option<(Epoch, Gwei)>,
     /// The proposer of a slot.
     pub(crate) proposer: Option<(Slot, ValidatorIndex)>,
+    /// The validators that are active at an epoch, ascending: left by an epoch transition for whoever shuffles them.
+    pub(crate) active_ahead: Option<(Epoch, Arc<[u32]>)>,
     /// Effective balances of all validators, side by side, at an epoch.
     pub(crate) effective_balances: Option<Arc<EffectiveBalances>>,
     /// Builders by their keys, from Gloas on. Kept in step by `add_builder_to_registry`, the only one that enters keys.
@@ -139,10 +141,18 @@ impl State {
         }
         for (slot, epoch) in kept.iter_mut().zip(wanted) {
             if slot.is_none() {
-                *slot = Some(Arc::new(EpochShuffling::compute(self, epoch)));
+                *slot = Some(Arc::new(self.shuffle(epoch)));
             }
         }
         self.cache.shufflings = kept;
+        self.cache.active_ahead = None;
+    }
+
+    fn shuffle(&self, epoch: Epoch) -> EpochShuffling {
+        match &self.cache.active_ahead {
+            Some((ahead, active)) if *ahead == epoch => EpochShuffling::of_active(self, epoch, active.to_vec()),
+            _ => EpochShuffling::compute(self, epoch),
+        }
     }
 
     /// The kept shuffling of `epoch`, if there is one.

@@ -4,9 +4,7 @@
 
 use crate::constants::{ETH_TO_GWEI, SAFETY_DECAY};
 use crate::fork::Fork;
-use crate::helpers::accessors::{
-    active_validator_count, get_block_root, get_current_epoch, get_total_active_balance,
-};
+use crate::helpers::accessors::{active_validator_count, get_block_root, get_current_epoch, get_total_active_balance};
 use crate::helpers::churn::{
     get_activation_churn_limit, get_balance_churn_limit, get_consolidation_churn_limit, get_exit_churn_limit,
     get_validator_churn_limit,

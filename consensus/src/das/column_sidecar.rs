@@ -12,9 +12,7 @@ use crate::light_client::get_subtree_index;
 use crate::preset::{KZG_COMMITMENTS_INCLUSION_PROOF_DEPTH, MAX_BLOB_COMMITMENTS_PER_BLOCK, NUMBER_OF_COLUMNS};
 use crate::ssz::proof::{is_valid_merkle_branch, prove};
 use crate::ssz::{Bound, List, Root, Ssz, Vector};
-use crate::types::{
-    Bytes32, DataColumnSidecar, KZGCommitment, SignedBeaconBlock, SignedBeaconBlockHeader, Slot,
-};
+use crate::types::{Bytes32, DataColumnSidecar, KZGCommitment, SignedBeaconBlock, SignedBeaconBlockHeader, Slot};
 use crate::{Config, Invalid, ensure};
 use crypto::kzg;
 
@@ -92,10 +90,7 @@ pub fn verify_data_column_sidecar_inclusion_proof(sidecar: &DataColumnSidecar) -
 }
 
 /// All columns of the matrix, given a constructor for what is not a column. An error if a row is not of full length.
-fn columns(
-    rows: &[CellsAndProofs],
-    empty: impl Fn() -> DataColumnSidecar,
-) -> Result<Vec<DataColumnSidecar>, Invalid> {
+fn columns(rows: &[CellsAndProofs], empty: impl Fn() -> DataColumnSidecar) -> Result<Vec<DataColumnSidecar>, Invalid> {
     let mut sidecars = Vec::with_capacity(NUMBER_OF_COLUMNS as usize);
     for index in 0..NUMBER_OF_COLUMNS {
         let mut sidecar = empty();
@@ -125,7 +120,11 @@ pub fn get_data_column_sidecars(
     cells_and_kzg_proofs: &[CellsAndProofs],
 ) -> Result<Vec<DataColumnSidecar>, Invalid> {
     let (rows, commitments) = (cells_and_kzg_proofs.len(), kzg_commitments.len());
-    ensure!(rows == commitments, "matrix rows", "{rows}, there are {commitments} commitments");
+    ensure!(
+        rows == commitments,
+        "matrix rows",
+        "{rows}, there are {commitments} commitments"
+    );
     columns(cells_and_kzg_proofs, || DataColumnSidecar {
         kzg_commitments: kzg_commitments.to_vec(),
         signed_block_header: *signed_block_header,

@@ -14,7 +14,8 @@ mod partial;
 mod tests;
 
 pub use blob_sidecar::{
-    compute_signed_block_header, compute_subnet_for_blob_sidecar, get_blob_sidecars, verify_blob_sidecar_inclusion_proof,
+    compute_signed_block_header, compute_subnet_for_blob_sidecar, get_blob_sidecars,
+    verify_blob_sidecar_inclusion_proof,
 };
 pub use column_sidecar::{
     get_data_column_sidecars, get_data_column_sidecars_from_block, get_data_column_sidecars_from_column_sidecar,

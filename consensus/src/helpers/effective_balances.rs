@@ -33,6 +33,15 @@ impl EffectiveBalances {
         }
     }
 
+    /// Those of the validators that `increments` tells, in order; `None` for one that is not of whole increments.
+    pub(crate) fn of_increments(epoch: Epoch, increments: impl Iterator<Item = Option<u64>>) -> Self {
+        let narrow = |known: Option<u64>| known.and_then(|increments| u16::try_from(increments).ok());
+        EffectiveBalances {
+            epoch,
+            increments: increments.map(|known| narrow(known).unwrap_or(IRREGULAR)).collect(),
+        }
+    }
+
     /// That of one validator in Gwei, if it is known.
     fn get(&self, index: ValidatorIndex) -> Option<Gwei> {
         let increments = self.increments.get(index as usize).copied()?;

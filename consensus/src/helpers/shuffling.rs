@@ -96,7 +96,7 @@ impl<'a> ShuffledOrder<'a> {
 /// Every round swaps pairs of positions that mirror each other, `0..=pivot` around its middle and the rest around its
 /// own. A round is its own inverse, so that running the rounds from the last to the first moves items to where the
 /// spec's function, running forward, finds them.
-pub fn shuffle_list<T>(list: &mut [T], seed: &Hash256) {
+pub fn shuffle_list<T: Copy>(list: &mut [T], seed: &Hash256) {
     if list.len() < 2 {
         return;
     }
@@ -182,18 +182,28 @@ pub fn validator_index(index: u32) -> ValidatorIndex {
 }
 
 /// Swaps the pairs of `part` that the bits of this round select; `start` is the position of its first item in the list.
-fn mirror<T>(part: &mut [T], start: usize, seed: &Hash256, round: u64) {
-    let mut source = None;
-    for low in 0..part.len() / 2 {
-        let high = part.len() - 1 - low;
-        let position = start + high;
-        // Positions fall one by one, so a hash serves until they enter the next lower group.
-        if source.is_none() || position % POSITIONS_PER_HASH == POSITIONS_PER_HASH - 1 {
-            source = Some(source_of(seed, round, position as u64));
+///
+/// The bit is that of the higher position of a pair. Half of all bits are set, in no order: a jump on them would be
+/// mispredicted every other time, so both items are written whatever the bit says.
+fn mirror<T: Copy>(part: &mut [T], start: usize, seed: &Hash256, round: u64) {
+    let pairs = part.len() / 2;
+    let (mut low, rest) = part.split_at_mut(pairs);
+    let middle = rest.len() - pairs; // the item between, where the count is odd
+    let mut high = &mut rest[middle..];
+    let first_high = start + pairs + middle;
+    while let Some(last) = high.len().checked_sub(1) {
+        // All pairs whose higher position is in the group that one hash decides.
+        let position = first_high + last;
+        let in_group = (position % POSITIONS_PER_HASH + 1).min(high.len());
+        let source = source_of(seed, round, position as u64);
+        let (low_group, low_rest) = low.split_at_mut(in_group);
+        let (high_rest, high_group) = high.split_at_mut(high.len() - in_group);
+        for (step, (a, b)) in low_group.iter_mut().zip(high_group.iter_mut().rev()).enumerate() {
+            let (before, swap) = ((*a, *b), swaps(&source, position - step));
+            *a = if swap { before.1 } else { before.0 };
+            *b = if swap { before.0 } else { before.1 };
         }
-        if source.is_some_and(|source| swaps(&source, position)) {
-            part.swap(low, high);
-        }
+        (low, high) = (low_rest, high_rest);
     }
 }
 

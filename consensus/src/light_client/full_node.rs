@@ -14,12 +14,12 @@ use crate::fork::Fork;
 use crate::helpers::misc::compute_epoch_at_slot;
 use crate::preset::MIN_SYNC_COMMITTEE_PARTICIPANTS;
 use crate::ssz::proof::prove;
-use crate::ssz::{PathStep, Root, Ssz, Vector, get_generalized_index};
+use crate::ssz::{Root, Ssz, Vector};
 use crate::state::State;
+use crate::transition::block::header_of;
 use crate::types::{
-    BeaconBlock, BeaconBlockHeader, Bytes32, ExecutionPayload, ExecutionPayloadHeader, LightClientBootstrap,
-    LightClientFinalityUpdate, LightClientHeader, LightClientOptimisticUpdate, LightClientUpdate, SignedBeaconBlock,
-    Slot,
+    BeaconBlock, BeaconBlockHeader, Bytes32, LightClientBootstrap, LightClientFinalityUpdate, LightClientHeader,
+    LightClientOptimisticUpdate, LightClientUpdate, SignedBeaconBlock, Slot,
 };
 use crate::{Config, Invalid, ensure};
 
@@ -68,38 +68,9 @@ pub fn block_to_light_client_header(
         };
     } else {
         header.execution_branch = compute_merkle_proof(&message.body, fork, EXECUTION_PAYLOAD_GINDEX)?;
-        header.execution = payload_header(&message.body.execution_payload, fork)?;
+        header.execution = header_of(fork, &message.body.execution_payload);
     }
     Ok(header)
-}
-
-/// The header of a payload, from Capella on. A field that the fork does not have is zero in both.
-fn payload_header(payload: &ExecutionPayload, fork: Fork) -> Result<ExecutionPayloadHeader, Invalid> {
-    let root_of = |field: &str| -> Result<Root, Invalid> {
-        let gindex = get_generalized_index::<ExecutionPayload>(fork, &[PathStep::Field(field)]);
-        let node = gindex.and_then(|gindex| payload.node(fork, &[], gindex));
-        node.map(Root::from)
-            .ok_or_else(|| Invalid::new("payload header", format!("no field {field} at {fork}")))
-    };
-    Ok(ExecutionPayloadHeader {
-        parent_hash: payload.parent_hash,
-        fee_recipient: payload.fee_recipient,
-        state_root: payload.state_root,
-        receipts_root: payload.receipts_root,
-        logs_bloom: payload.logs_bloom,
-        prev_randao: payload.prev_randao,
-        block_number: payload.block_number,
-        gas_limit: payload.gas_limit,
-        gas_used: payload.gas_used,
-        timestamp: payload.timestamp,
-        extra_data: payload.extra_data.clone(),
-        base_fee_per_gas: payload.base_fee_per_gas,
-        block_hash: payload.block_hash,
-        transactions_root: root_of("transactions")?,
-        withdrawals_root: root_of("withdrawals")?,
-        blob_gas_used: payload.blob_gas_used,
-        excess_blob_gas: payload.excess_blob_gas,
-    })
 }
 
 /// The root of `block`, checked to be the one whose post state is `state`, without empty slots after it.

@@ -41,11 +41,11 @@ pub use upgrade::{
 };
 pub use validate::validate_light_client_update;
 
+use crate::duties::compute_sync_committee_period;
 use crate::helpers::misc::compute_epoch_at_slot;
-use crate::preset::EPOCHS_PER_SYNC_COMMITTEE_PERIOD;
 use crate::types::Slot;
 
 /// Spec: altair/light-client/sync-protocol.md, `compute_sync_committee_period_at_slot`.
 pub fn compute_sync_committee_period_at_slot(slot: Slot) -> u64 {
-    compute_epoch_at_slot(slot) / EPOCHS_PER_SYNC_COMMITTEE_PERIOD
+    compute_sync_committee_period(compute_epoch_at_slot(slot))
 }

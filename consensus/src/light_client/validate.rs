@@ -165,7 +165,11 @@ fn check_signature(
         &store.next_sync_committee
     };
     let (bits, members) = (aggregate.sync_committee_bits.len(), sync_committee.pubkeys.len());
-    ensure!(bits == members, "update participants", "{bits} bits for {members} members");
+    ensure!(
+        bits == members,
+        "update participants",
+        "{bits} bits for {members} members"
+    );
     let wrong = |error: crypto::bls::BlsError| Invalid::new(RULE, error.to_string());
     let keys: Result<Vec<PublicKey>, Invalid> = aggregate
         .sync_committee_bits

@@ -4,6 +4,7 @@ mod blocks;
 mod bls;
 mod epoch_processing;
 mod fork;
+mod fork_choice;
 mod genesis;
 mod kzg;
 mod light_client;
@@ -83,6 +84,13 @@ pub const RUNNERS: &[Runner] = &[
     ),
     Runner::new("finality", Handlers::Named(&["finality"]), blocks::run),
     Runner::new("fork", Handlers::Named(&["fork"]), fork::run),
+    Runner::new("fork_choice", Handlers::Named(fork_choice::HANDLERS), fork_choice::run),
+    Runner::new(
+        "fast_confirmation",
+        Handlers::Named(fork_choice::FAST_CONFIRMATION),
+        fork_choice::run,
+    ),
+    Runner::new("sync", Handlers::Named(&["optimistic"]), fork_choice::run),
     Runner::new("genesis", Handlers::Named(genesis::HANDLERS), genesis::run),
     Runner::of_other_generator("kzg", Handlers::Named(kzg::HANDLERS), kzg::run),
     Runner::new(

@@ -1,7 +1,7 @@
 //! Effective balances follow balances, with hysteresis.
 
 use super::rewards_and_penalties::limit_of;
-use super::survey::{Survey, at_least_one_increment};
+use super::survey::Survey;
 use crate::helpers::accessors::{balance, validator};
 use crate::helpers::mutators::validator_mut;
 use crate::preset::{
@@ -31,8 +31,9 @@ pub(super) fn update_effective_balances(state: &mut State, survey: &mut Survey) 
             }
         }
     }
-    let next_epoch = survey.current_epoch + 1;
-    state.cache.total_active_balance = Some((next_epoch, at_least_one_increment(survey.next_active_balance)));
+    // What was kept of the old ones; the end of the transition leaves the new ones.
+    state.cache.total_active_balance = None;
+    state.cache.effective_balances = None;
     Ok(())
 }
 

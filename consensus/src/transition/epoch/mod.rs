@@ -103,5 +103,6 @@ pub fn process_epoch(state: &mut State, config: &Config) -> Result<(), Invalid> 
     if state.at >= Fork::Gloas {
         ptc_window::shift_window(state, survey)?;
     }
+    survey.leave_behind(state);
     Ok(())
 }

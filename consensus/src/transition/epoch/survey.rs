@@ -12,11 +12,13 @@ use super::row::Row;
 use crate::constants::{FAR_FUTURE_EPOCH, TIMELY_TARGET_FLAG_INDEX};
 use crate::fork::Fork;
 use crate::helpers::accessors::{get_current_epoch, get_previous_epoch};
+use crate::helpers::effective_balances::EffectiveBalances;
 use crate::helpers::predicates::{has_compounding_withdrawal_credential, is_active_validator};
 use crate::preset::{EFFECTIVE_BALANCE_INCREMENT, EPOCHS_PER_SLASHINGS_VECTOR, MIN_SEED_LOOKAHEAD};
 use crate::state::State;
 use crate::types::{Epoch, Gwei, ParticipationFlags, Validator, ValidatorIndex};
 use crate::{Config, Invalid, ensure};
+use std::sync::Arc;
 
 /// What one look at the registry tells the steps of an epoch transition.
 #[derive(Debug)]
@@ -109,6 +111,23 @@ impl Survey {
         numbered
             .filter(|(_, row)| row.has(Row::AHEAD))
             .map(|(index, row)| (index as u32, *row))
+    }
+
+    /// Leaves beside the state what the next epoch would have to read the registry for.
+    pub(super) fn leave_behind(&self, state: &mut State) {
+        let next_epoch = self.current_epoch + 1;
+        let increments = self
+            .rows
+            .iter()
+            .map(|row| (!row.has(Row::ODD)).then(|| row.increments()));
+        let balances = EffectiveBalances::of_increments(next_epoch, increments);
+        state.cache.effective_balances = Some(Arc::new(balances));
+        state.cache.total_active_balance = Some((next_epoch, at_least_one_increment(self.next_active_balance)));
+        let ahead = self.epoch_ahead();
+        if state.shuffling(ahead).is_none() {
+            let active = self.active_ahead().map(|(index, _)| index).collect();
+            state.cache.active_ahead = Some((ahead, active));
+        }
     }
 
     /// The epoch that the lookahead reaches after this transition.

@@ -34,7 +34,11 @@ fn read<T: Ssz>(case: &Case, file: &str, fork: Fork) -> Result<T, Failure> {
 }
 
 /// The scheduled fork with that digest. Blob-parameter forks make several digests of one fork.
-fn fork_of_digest(config: &Config, genesis_validators_root: consensus::ssz::Root, digest: &str) -> Result<Fork, Failure> {
+fn fork_of_digest(
+    config: &Config,
+    genesis_validators_root: consensus::ssz::Root,
+    digest: &str,
+) -> Result<Fork, Failure> {
     let starts = config.scheduled_forks().map(|(_, _, epoch)| epoch);
     let blob_starts = config.blob_schedule.iter().map(|entry| entry.epoch);
     let epochs: Vec<u64> = starts.chain(blob_starts).collect();
@@ -57,7 +61,9 @@ fn rank(case: &Case) -> Outcome {
     let meta = case.meta()?;
     let count = meta.get("updates_count")?.u64()?;
     if count > MAX_UPDATES {
-        return Err(Failure::new(format!("{count} updates, more than the limit {MAX_UPDATES}")));
+        return Err(Failure::new(format!(
+            "{count} updates, more than the limit {MAX_UPDATES}"
+        )));
     }
     let updates: Result<Vec<LightClientUpdate>, Failure> = (0..count)
         .map(|index| read(case, &format!("updates_{index}.ssz_snappy"), case.fork()))

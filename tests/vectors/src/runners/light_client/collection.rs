@@ -116,7 +116,9 @@ impl<'a> Chain<'a> {
         let has_participants = block.message.body.sync_aggregate.sync_committee_bits.any();
         let update = if has_participants {
             let finalized = parent.state.finalized_checkpoint.root;
-            let finalized = self.blocks.get(if finalized.is_zero() { &self.anchor } else { &finalized });
+            let finalized = self
+                .blocks
+                .get(if finalized.is_zero() { &self.anchor } else { &finalized });
             let finalized = finalized.map(|finalized| &finalized.block);
             let (signed, attested) = ((&state, &block), (&parent.state, &parent.block));
             Some(create_light_client_update(&self.config, signed, attested, finalized).map_err(told(name))?)
@@ -183,7 +185,10 @@ impl<'a> Chain<'a> {
         let mut boundaries = Vec::new();
         for epoch in (self.finalized.epoch + 1..=checkpoint.epoch).rev() {
             let start = compute_start_slot_at_epoch(epoch);
-            let last = chain.iter().rev().find(|(_, imported)| imported.block.message.slot <= start);
+            let last = chain
+                .iter()
+                .rev()
+                .find(|(_, imported)| imported.block.message.slot <= start);
             boundaries.extend(last.map(|(root, _)| *root));
         }
         self.boundaries.extend(boundaries);
@@ -214,14 +219,20 @@ impl<'a> Chain<'a> {
     /// The best update of each period up to the head's, of those that the period's own committee has signed.
     fn check_best_updates(&self, chain: &[(Root, &Imported)], expected: &Yaml) -> Result<(), Failure> {
         let period_at = compute_sync_committee_period_at_slot;
-        let slot_of = |entry: Option<&(Root, &Imported)>| entry.map_or(GENESIS_SLOT, |entry| entry.1.block.message.slot);
+        let slot_of =
+            |entry: Option<&(Root, &Imported)>| entry.map_or(GENESIS_SLOT, |entry| entry.1.block.message.slot);
         let periods = period_at(slot_of(chain.first()))..=period_at(slot_of(chain.last()));
         let expected = expected.list()?;
         if expected.len() != periods.clone().count() {
-            return Err(Failure::new(format!("{} periods, expected {}", periods.count(), expected.len())));
+            return Err(Failure::new(format!(
+                "{} periods, expected {}",
+                periods.count(),
+                expected.len()
+            )));
         }
         for (entry, period) in expected.iter().zip(periods) {
-            self.case.expect_yaml("period", entry.get("period")?, &Value::from(period))?;
+            self.case
+                .expect_yaml("period", entry.get("period")?, &Value::from(period))?;
             let mut best: Option<&LightClientUpdate> = None;
             for update in chain.iter().filter_map(|(_, imported)| imported.update.as_ref()) {
                 let attested = period_at(update.attested_header.beacon.slot);
@@ -248,7 +259,8 @@ impl<'a> Chain<'a> {
         };
         let epoch = compute_epoch_at_slot(slot);
         let digest = self.config.compute_fork_digest(self.genesis_validators_root, epoch);
-        self.case.expect_text(what, expected.get("fork_digest")?, &digest.to_string())?;
+        self.case
+            .expect_text(what, expected.get("fork_digest")?, &digest.to_string())?;
         let fork: Fork = self.config.fork_at_epoch(epoch);
         let file = format!("{}.ssz_snappy", expected.get("data")?.text()?);
         self.case.expect_ssz(what, &file, &object.encode(fork))
