@@ -41,6 +41,13 @@ mod view;
 mod voluntary_exit;
 mod vote;
 
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod gloas_tests;
+#[cfg(test)]
+mod tests;
+
 pub use attester_slashing::validate_attester_slashing_gossip;
 pub use beacon_aggregate_and_proof::validate_beacon_aggregate_and_proof_gossip;
 pub use beacon_attestation::{validate_beacon_attestation_gossip, validate_single_attestation_gossip};
