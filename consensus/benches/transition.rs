@@ -116,6 +116,8 @@ fn signed_chain(folder: &Path) {
     println!("  root before {root}");
     let (ms, keys) = timed(|| Keys::of(&state).expect("the registry's keys are points"));
     line("keys decompressed", ms);
+    let mut keys = keys;
+    keys.settle(keys.len());
     let mut fresh = state.clone();
     line("shufflings of three epochs", timed(|| fresh.prepare()).0);
     blocks_of(fresh, &blocks, &config, &keys);
