@@ -9,8 +9,11 @@ use serde_json::Value;
 
 use crate::{Case, Failure, Outcome, Verdict};
 
-/// Every handler but those of gossip with its function.
-const TABLE: &[(&str, fn(&Case) -> Outcome)] = &[
+/// A handler with its function.
+type Entry = (&'static str, fn(&Case) -> Outcome);
+
+/// Every handler but those of gossip.
+const TABLE: &[Entry] = &[
     ("compute_columns_for_custody_group", columns_for_custody_group),
     ("get_custody_groups", custody_groups),
 ];
