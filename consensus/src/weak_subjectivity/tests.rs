@@ -16,7 +16,6 @@ fn state(fork: Fork, validators: usize, ether: u64) -> State {
     state
 }
 
-/// From 262144 validators on the table assumes a limit of four that the config no longer has below that number.
 #[test]
 #[cfg(not(feature = "minimal"))]
 fn periods_are_those_of_the_phase0_table() {
@@ -74,7 +73,11 @@ fn each_fork_has_its_formula() {
         + get_consolidation_churn_limit(&gloas, &config);
     assert_eq!(gloas_churn(&gloas, &config), churn);
     assert_eq!(period(Fork::Gloas), delay + 64 * 32 * ETH_TO_GWEI * 10 / (200 * churn));
-    assert!(period(Fork::Phase0) > delay);
+    // By the change of validators: 4096 * 2880 / (600 * 96 * limit) epochs.
+    let many = compute_weak_subjectivity_period(&state(Fork::Phase0, 4096, 32), &config).unwrap();
+    let limit = config.min_per_epoch_churn_limit.max(4096 / config.churn_limit_quotient);
+    let top_ups = 4096 * 230 / (600 * MAX_DEPOSITS * SLOTS_PER_EPOCH);
+    assert_eq!(many, delay + (4096 * 2880 / (600 * 96 * limit)).max(top_ups));
     assert_eq!(period(Fork::Deneb), period(Fork::Phase0));
     let empty = state(Fork::Phase0, 0, 0);
     let error = compute_weak_subjectivity_period(&empty, &config).unwrap_err();
