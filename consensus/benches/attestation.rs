@@ -35,7 +35,7 @@ fn main() {
     show(
         "prepare (shufflings, balances, total)",
         || state.clone(),
-        |state| state.prepare(),
+        State::prepare,
     );
     state.prepare();
     state.previous_epoch_participation = PersistentList::from_vec(vec![0; validators]);

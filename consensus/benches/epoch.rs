@@ -8,7 +8,7 @@ use consensus::preset::SLOTS_PER_EPOCH;
 use consensus::transition::epoch::{compute_unrealized_checkpoints, process_epoch};
 use consensus::{Config, State};
 use std::hint::black_box;
-use synthetic::{Shape, fulu_state};
+use synthetic::{Shape, cpu_ms, fulu_state};
 
 /// Runs of which the least counts.
 const RUNS: usize = 3;
@@ -22,13 +22,6 @@ fn main() {
         sizes = vec![if measure { 2_200_000 } else { 2_000 }];
     }
     sizes.into_iter().for_each(bench);
-}
-
-/// Processor time of this thread in milliseconds.
-fn cpu_ms() -> f64 {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    let nanoseconds = text.split(' ').next().and_then(|first| first.parse::<f64>().ok());
-    nanoseconds.unwrap_or(0.0) / 1e6
 }
 
 /// The least time of a few runs on a state that `set_up` makes anew for each, and what the last run made of it.

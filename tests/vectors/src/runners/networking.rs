@@ -9,11 +9,11 @@ use serde_json::Value;
 
 use crate::{Case, Failure, Outcome, Verdict};
 
-/// A handler with its function.
-type Entry = (&'static str, fn(&Case) -> Outcome);
+/// The name of a handler and its function.
+type Handler = (&'static str, fn(&Case) -> Outcome);
 
 /// Every handler but those of gossip.
-const TABLE: &[Entry] = &[
+const TABLE: &[Handler] = &[
     ("compute_columns_for_custody_group", columns_for_custody_group),
     ("get_custody_groups", custody_groups),
 ];
