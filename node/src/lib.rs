@@ -4,5 +4,8 @@
 
 #![forbid(unsafe_code)]
 
+pub mod chain;
+pub mod clock;
 pub mod execution;
 pub mod genesis;
+pub mod work;

@@ -44,14 +44,21 @@ impl View {
         if let Err(action) = self.validate_on_attestation(&attestation.data, is_from_block) {
             return *action;
         }
-        let target = attestation.data.target;
-        let checked = self.compute_checkpoint_state(target).and_then(|target_state| {
-            let indexed = get_indexed_attestation(&target_state.state, attestation)?;
-            is_valid_indexed_attestation(&target_state.state, ctx, &indexed)?;
-            ctx.verify_collected()?;
-            self.vote_of(indexed, target_state)
-        });
+        let checked = self.validate_voters(ctx, attestation);
         checked.map_or_else(AttestationAction::Reject, AttestationAction::Accept)
+    }
+
+    /// The second half of `validate_attestation`: who voted, and the signature. For a vote that `DelayUntilSlot` put off,
+    /// which is the last check of the first half for all but votes from a future epoch: its voters need not be worked out
+    /// again when its time has come.
+    ///
+    /// Spec: phase0/fork-choice.md, `on_attestation`, from `store_target_checkpoint_state` on.
+    pub fn validate_voters(&self, ctx: &mut Context, attestation: &Attestation) -> Result<ValidAttestation, Invalid> {
+        let target_state = self.compute_checkpoint_state(attestation.data.target)?;
+        let indexed = get_indexed_attestation(&target_state.state, attestation)?;
+        is_valid_indexed_attestation(&target_state.state, ctx, &indexed)?;
+        ctx.verify_collected()?;
+        self.vote_of(indexed, target_state)
     }
 
     fn vote_of(

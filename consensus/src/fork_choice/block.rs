@@ -149,6 +149,7 @@ impl View {
             slot: block.slot,
             proposer_index: block.proposer_index,
             parent_root: block.parent_root,
+            state_root: block.state_root,
             parent: None,
             parent_full: parent_is_full(fork, parent, block),
             separate_payload: fork >= Fork::Gloas,

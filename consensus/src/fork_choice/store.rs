@@ -138,6 +138,7 @@ impl Store {
             slot: anchor_block.slot,
             proposer_index: anchor_block.proposer_index,
             parent_root: anchor_block.parent_root,
+            state_root: anchor_block.state_root,
             parent: None,
             parent_full: fork < Fork::Gloas,
             separate_payload: fork >= Fork::Gloas,
@@ -230,6 +231,14 @@ impl Store {
         }
         if finalized.epoch > self.unrealized_finalized_checkpoint.epoch {
             self.view.unrealized_finalized_checkpoint = finalized;
+        }
+    }
+
+    /// Keeps the state of a checkpoint that was computed for another purpose, so that no vote for it has to. Nothing
+    /// happens if the checkpoint's block is not here or the state is not that of the checkpoint's epoch.
+    pub fn apply_checkpoint_state(&mut self, checkpoint: Checkpoint, state: Arc<CheckpointState>) {
+        if self.blocks.get(&checkpoint.root).is_some() && get_current_epoch(&state.state) == checkpoint.epoch {
+            self.keep_checkpoint_state(checkpoint, state);
         }
     }
 

@@ -42,6 +42,7 @@ fn block(fork: Fork, root: Root, parent_root: Root, slot: Slot, state: &Arc<Stat
         slot,
         proposer_index: 0,
         parent_root,
+        state_root: Root::ZERO,
         parent: None,
         parent_full: true,
         separate_payload: fork >= Fork::Gloas,

@@ -1,0 +1,104 @@
+//! What a worker does with a block: rules, transition, all signatures in one batch, and the votes that it carries.
+
+use super::handle::NewBlock;
+use super::snapshot::Snapshot;
+use consensus::Invalid;
+use consensus::fork_choice::{
+    BlockAction, DataAvailability, ExecutionVerdict, ValidAttestation, is_column_data_available,
+};
+use consensus::helpers::misc::compute_epoch_at_slot;
+use consensus::signing::Context;
+use consensus::types::{Hash32, PowBlock, Root, ValidatorIndex};
+use std::time::Duration;
+
+/// What the engine said about a block's payload.
+#[derive(Clone, Debug)]
+pub(crate) struct EngineAnswer {
+    /// The verdict.
+    pub(crate) verdict: ExecutionVerdict,
+    /// Its own words, where it has any.
+    pub(crate) words: Option<String>,
+}
+
+/// A block that a worker has checked.
+pub(crate) struct CheckedBlock {
+    pub(crate) root: Root,
+    pub(crate) action: BlockAction,
+    /// Whether the columns that came with it are right, and enough.
+    pub(crate) data: DataAvailability,
+    /// The votes in it.
+    pub(crate) votes: Vec<ValidAttestation>,
+    /// Validators that it shows to have voted twice.
+    pub(crate) silenced: Vec<ValidatorIndex>,
+    /// How long the worker took.
+    pub(crate) took: Duration,
+}
+
+/// Checks a block against a snapshot that holds its parent.
+pub(crate) fn check_block(
+    snapshot: &Snapshot,
+    root: Root,
+    new: &NewBlock,
+    pow_block: Option<&PowBlock>,
+    trusted: bool,
+) -> CheckedBlock {
+    let start = std::time::Instant::now();
+    let config = snapshot.view.config();
+    let mut ctx = if trusted {
+        Context::trusting(config, &snapshot.keys)
+    } else {
+        Context::collecting(config, &snapshot.keys)
+    };
+    let get_pow_block = |hash: &Hash32| pow_block.filter(|block| block.block_hash == *hash).copied();
+    let action = snapshot.view.validate_block(&mut ctx, &new.block, get_pow_block);
+    let mut checked = CheckedBlock {
+        root,
+        action,
+        data: DataAvailability::Available,
+        votes: Vec::new(),
+        silenced: Vec::new(),
+        took: Duration::ZERO,
+    };
+    if matches!(checked.action, BlockAction::Accept(_)) {
+        checked.data = check_columns(snapshot, root, new);
+        read_votes(snapshot, new, &mut checked);
+    }
+    checked.took = start.elapsed();
+    checked
+}
+
+/// Whether the columns that came along are those of the block.
+fn check_columns(snapshot: &Snapshot, root: Root, new: &NewBlock) -> DataAvailability {
+    let config = snapshot.view.config();
+    let fork = config.fork_at_epoch(compute_epoch_at_slot(new.block.message.slot));
+    let body = &new.block.message.body;
+    if new.columns.is_empty() {
+        return DataAvailability::Available;
+    }
+    let columns: Vec<_> = new.columns.iter().map(|column| column.as_ref().clone()).collect();
+    let foreign = columns.iter().find(|column| {
+        let header = &column.signed_block_header.message;
+        header.slot != new.block.message.slot || column.kzg_commitments != body.blob_kzg_commitments
+    });
+    if let Some(column) = foreign {
+        let detail = format!("column {} is not of block {root}", column.index);
+        return DataAvailability::Invalid(Invalid::new("column block", detail));
+    }
+    is_column_data_available(config, fork, &columns, &body.blob_kzg_commitments)
+}
+
+/// The votes and slashings in a valid block, for the fork choice. A vote for a branch that is no longer kept is worth
+/// nothing and left out.
+///
+/// Spec: phase0/fork-choice.md, `on_attestation` with `is_from_block`, `on_attester_slashing`.
+fn read_votes(snapshot: &Snapshot, new: &NewBlock, checked: &mut CheckedBlock) {
+    let mut ctx = Context::trusting(snapshot.view.config(), &snapshot.keys);
+    for attestation in &new.block.message.body.attestations {
+        let action = snapshot.view.validate_attestation(&mut ctx, attestation, true);
+        checked.votes.extend(action.accepted().ok());
+    }
+    for slashing in &new.block.message.body.attester_slashings {
+        let twice = snapshot.view.validate_attester_slashing(&mut ctx, slashing);
+        checked.silenced.extend(twice.unwrap_or_default());
+    }
+}

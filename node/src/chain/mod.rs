@@ -1,0 +1,14 @@
+//! The chain: one thread that owns the fork choice, snapshots for everybody else, and what lies between.
+
+mod actor;
+mod handle;
+mod import;
+mod message;
+mod pending;
+mod snapshot;
+mod states;
+
+pub use handle::{Chain, ChainEvent, Imported, NewBlock, Source};
+pub use message::{BUSY, Message, Submitted};
+pub use snapshot::{Ahead, Head, Snapshot};
+pub use states::States;
