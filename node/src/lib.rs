@@ -6,3 +6,5 @@
 
 pub mod execution;
 pub mod genesis;
+pub mod pools;
+pub mod production;
