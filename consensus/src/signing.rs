@@ -60,7 +60,36 @@ pub enum Signatures {
     Trust,
 }
 
-/// What a transition needs beside the state and the block.
+/// What the proposer of a block earned by what it put into it, in Gwei. Before Altair votes are paid at the epoch's end and
+/// count nothing here.
+///
+/// Spec: beacon-APIs, `getBlockRewards`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProposerRewards {
+    /// For attestations.
+    pub attestations: Gwei,
+    /// For the sync committee's signatures; not what the proposer earns as a member of it.
+    pub sync_aggregate: Gwei,
+    /// For proposers that were slashed.
+    pub proposer_slashings: Gwei,
+    /// For attesters that were slashed.
+    pub attester_slashings: Gwei,
+}
+
+impl ProposerRewards {
+    /// All of it, in Gwei.
+    pub fn total(&self) -> Gwei {
+        let parts = [
+            self.attestations,
+            self.sync_aggregate,
+            self.proposer_slashings,
+            self.attester_slashings,
+        ];
+        parts.into_iter().fold(0, Gwei::saturating_add)
+    }
+}
+
+/// What a transition needs beside the state and the block, and what it tells beside the state.
 #[derive(Debug)]
 pub struct Context<'a> {
     /// The network.
@@ -69,33 +98,33 @@ pub struct Context<'a> {
     pub keys: &'a Keys,
     /// What to do with signatures.
     pub signatures: Signatures,
+    /// What the proposer of the last block earned.
+    pub rewards: ProposerRewards,
 }
 
 impl<'a> Context<'a> {
     /// A context that checks each signature where it stands.
     pub fn verifying(config: &'a Config, keys: &'a Keys) -> Self {
-        Context {
-            config,
-            keys,
-            signatures: Signatures::Verify,
-        }
+        Self::with(config, keys, Signatures::Verify)
     }
 
     /// A context that collects signatures for one batch.
     pub fn collecting(config: &'a Config, keys: &'a Keys) -> Self {
-        Context {
-            config,
-            keys,
-            signatures: Signatures::Collect(Vec::new()),
-        }
+        Self::with(config, keys, Signatures::Collect(Vec::new()))
     }
 
     /// A context that checks no signature.
     pub fn trusting(config: &'a Config, keys: &'a Keys) -> Self {
+        Self::with(config, keys, Signatures::Trust)
+    }
+
+    /// A context that treats signatures in this way.
+    pub fn with(config: &'a Config, keys: &'a Keys, signatures: Signatures) -> Self {
         Context {
             config,
             keys,
-            signatures: Signatures::Trust,
+            signatures,
+            rewards: ProposerRewards::default(),
         }
     }
 

@@ -6,6 +6,14 @@
 
 pub mod chain;
 pub mod clock;
+mod disk;
+mod driver;
 pub mod execution;
 pub mod genesis;
+pub mod pools;
+pub mod produce;
+pub mod production;
+pub mod run;
+pub mod start;
+pub mod stop;
 pub mod work;

@@ -66,6 +66,11 @@ pub(crate) fn effective_balance(state: &State, kept: Option<&EffectiveBalances>,
     kept.and_then(|kept| kept.get(index)).unwrap_or_else(from_registry)
 }
 
+/// The effective balance of a validator in Gwei, 0 if there is none; in an array where the state was prepared.
+pub fn effective_balance_of(state: &State, index: ValidatorIndex) -> Gwei {
+    effective_balance(state, state.effective_balances(), index)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,7 +3,7 @@
 pub mod accessors;
 pub mod builders;
 pub mod churn;
-pub(crate) mod effective_balances;
+pub mod effective_balances;
 pub mod math;
 pub mod misc;
 pub mod mutators;

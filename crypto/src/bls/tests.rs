@@ -177,6 +177,13 @@ fn signatures_add_up() {
         growing.add(signature);
     }
     assert_eq!(growing.signature(), sum);
+    let (mut first, mut second) = (AggregateSignature::new(), AggregateSignature::new());
+    signatures[..2].iter().for_each(|signature| first.add(signature));
+    signatures[2..].iter().for_each(|signature| second.add(signature));
+    first.merge(&second);
+    assert_eq!(first.signature(), sum);
+    first.merge(&AggregateSignature::new());
+    assert_eq!(first.signature(), sum);
     let none: [Signature; 0] = [];
     assert_eq!(aggregate(none), Err(BlsError::Empty));
 

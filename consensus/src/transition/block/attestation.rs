@@ -37,7 +37,7 @@ pub fn process_attestation(
     parent_slot: Slot,
 ) -> Result<(), Invalid> {
     let data = &attestation.data;
-    check_data(state, data)?;
+    check_attestation_data(state, data)?;
     check_committees(state, attestation)?;
     let indexed = get_indexed_attestation(state, attestation)?;
     if state.at < Fork::Altair {
@@ -47,15 +47,19 @@ pub fn process_attestation(
     let flags = get_attestation_participation_flag_indices(state, data, inclusion_delay, parent_slot)?;
     is_valid_indexed_attestation(state, ctx, &indexed)?;
     let earned = update_participation(state, data, &indexed.attesting_indices, &flags)?;
-    reward_proposer(state, &earned)?;
+    let reward = reward_proposer(state, &earned)?;
+    ctx.rewards.attestations = ctx.rewards.attestations.saturating_add(reward);
     if state.at >= Fork::Gloas {
         add_payment_weight(state, data, &earned)?;
     }
     Ok(())
 }
 
-/// What the vote says of its time and its committee.
-fn check_data(state: &State, data: &AttestationData) -> Result<(), Invalid> {
+/// What a vote says of its time and its committee, which a block's producer asks before it packs the vote. The source is
+/// checked with the flags.
+///
+/// Spec: the first checks of `process_attestation`.
+pub fn check_attestation_data(state: &State, data: &AttestationData) -> Result<(), Invalid> {
     let (slot, now, target_epoch) = (data.slot, state.slot, data.target.epoch);
     let (previous, current) = (get_previous_epoch(state), get_current_epoch(state));
     ensure!(
@@ -229,15 +233,17 @@ fn weight_of(flags: ParticipationFlags) -> u64 {
         .sum()
 }
 
-/// Pays the proposer its share of what the voters will get.
-fn reward_proposer(state: &mut State, earned: &Earned) -> Result<(), Invalid> {
+/// Pays the proposer its share of what the voters will get. Returns it in Gwei.
+fn reward_proposer(state: &mut State, earned: &Earned) -> Result<Gwei, Invalid> {
     const DENOMINATOR: u64 = (WEIGHT_DENOMINATOR - PROPOSER_WEIGHT) * WEIGHT_DENOMINATOR / PROPOSER_WEIGHT;
     // The spec adds up base reward times weight, and the base reward is increments times this.
     let per_increment = u128::from(get_base_reward_per_increment(state));
     let numerator = earned.weighted_increments.checked_mul(per_increment);
     let numerator = narrow(numerator.unwrap_or(u128::MAX))?;
     let proposer_index = get_beacon_proposer_index(state)?;
-    increase_balance(state, proposer_index, numerator / DENOMINATOR)
+    let reward = numerator / DENOMINATOR;
+    increase_balance(state, proposer_index, reward)?;
+    Ok(reward)
 }
 
 /// Votes for a block in its own slot count for what its builder owes, once for each voter: those of them who got a new

@@ -43,6 +43,7 @@ pub fn process_sync_aggregate(
         if participated {
             increase_balance(state, participant_index, participant_reward)?;
             increase_balance(state, proposer_index, proposer_reward)?;
+            ctx.rewards.sync_aggregate = ctx.rewards.sync_aggregate.saturating_add(proposer_reward);
         } else {
             decrease_balance(state, participant_index, participant_reward)?;
         }

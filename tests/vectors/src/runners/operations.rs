@@ -160,11 +160,7 @@ pub(super) fn run(case: &Case) -> Outcome {
     let mut verdict = Verdict::Valid;
     for signatures in ways {
         let how = format!("with signatures {signatures:?}");
-        let mut ctx = Context {
-            config: &config,
-            keys: &keys,
-            signatures,
-        };
+        let mut ctx = Context::with(&config, &keys, signatures);
         let mut state = pre.clone();
         state.prepare();
         let result = step(&mut state, &mut ctx).and_then(|()| ctx.verify_collected());
