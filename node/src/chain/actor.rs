@@ -64,7 +64,7 @@ impl Actor {
             let mut next = Some(event);
             while let Some(event) = next {
                 if matches!(event, Event::Stop) {
-                    self.disk.write(Write::Head(self.snapshot_head()));
+                    self.disk.write(Write::CleanStop);
                     return;
                 }
                 self.handle(event);
@@ -118,6 +118,7 @@ impl Actor {
             let finalized_slot = compute_start_slot_at_epoch(finalized.epoch);
             self.pending.prune(slot, finalized_slot);
             self.seen.prune(finalized.epoch, slot);
+            self.pools.prune(slot);
         }
         self.confirm(now_ms, slot);
     }
@@ -187,15 +188,14 @@ impl Actor {
         waiting.execution = None;
         let (chain, new) = (self.chain.clone(), waiting.new.share());
         let engine = self.engine.clone();
-        engine.new_payload(root, Arc::clone(&new.block));
-        let trusted = new.source == super::handle::Source::Replay;
         let job = Box::new(move || {
             let snapshot = chain.snapshot();
-            let pow_block = engine.terminal_block(&new.block);
-            let checked = check_block(&snapshot, root, &new, pow_block.as_ref(), trusted);
-            if chain.tell_certainly(Event::Checked(Box::new(checked))) == Err(Busy) {
-                tracing::debug!(%root, "the chain has stopped");
+            let fork = chain.config.fork_at_epoch(compute_epoch_at_slot(new.block.message.slot));
+            if let Some(answer) = engine.execute(fork, root, &new.block) {
+                chain.tell_certainly(Event::Executed(root, answer));
             }
+            let checked = check_block(&snapshot, root, &new, |hash| engine.terminal_block(hash));
+            chain.tell_certainly(Event::Checked(Box::new(checked)));
         });
         if self.chain.work.push(Lane::Block, job) == Err(Busy) {
             self.give_up(root, "the node is too busy; hand it in again later");
@@ -379,7 +379,9 @@ impl Actor {
                     self.changed = true;
                 }
             }
-            self.pools.add_later(&self.chain.work, &checked.message, &checked.snapshot);
+            if let Some(entry) = &checked.entry {
+                self.pools.insert(entry, &checked.message);
+            }
             self.chain.publish_event(ChainEvent::Message(checked.message));
         }
         if let Some(answer) = checked.answer {
@@ -412,10 +414,6 @@ impl Actor {
         }
     }
 
-    fn snapshot_head(&self) -> Root {
-        self.chain.snapshot().head.root
-    }
-
     /// Looks for the head, publishes a snapshot, and tells engine, disk and subscribers what is new.
     fn update_head(&mut self) {
         self.changed = false;
@@ -430,13 +428,32 @@ impl Actor {
         *self.chain.latest.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&snapshot);
         self.tell_engine(&old, &snapshot);
         if snapshot.head.root != old.head.root {
-            self.disk.write(Write::Head(snapshot.head.root));
+            self.disk.write(Write::Head(snapshot.head.slot, snapshot.head.root));
             self.chain.publish_event(head_event(&old, &snapshot));
         }
         if snapshot.finalized() != old.finalized() {
-            self.disk.write(Write::Finalized(Arc::clone(&snapshot)));
+            self.write_finalized(&old, &snapshot);
             self.chain.publish_event(ChainEvent::Finalized { snapshot });
         }
+    }
+
+    /// What became final between two snapshots: the older one still has the blocks in between.
+    fn write_finalized(&self, old: &Snapshot, new: &Snapshot) {
+        let checkpoint = new.finalized();
+        let Some(state) = new.block(&checkpoint.root).map(|block| Arc::clone(&block.state)) else {
+            return;
+        };
+        let mut blocks = Vec::new();
+        let mut next = old.block(&checkpoint.root).or_else(|| new.block(&checkpoint.root));
+        while let Some(block) = next {
+            blocks.push((block.slot, block.root));
+            next = old.block(&block.parent_root);
+        }
+        self.disk.write(Write::Finalized {
+            checkpoint,
+            blocks,
+            state,
+        });
     }
 
     fn prune_where_finalized(&mut self, before: Checkpoint) {
@@ -448,7 +465,7 @@ impl Actor {
         let state = self.store.blocks().get(&finalized.root).map(|block| Arc::clone(&block.state));
         if let Some(state) = state {
             self.settle_keys(&state);
-            self.pools.prune_later(&self.chain.work, state);
+            self.pools.prune_operations(&state);
         }
     }
 
@@ -514,11 +531,7 @@ impl Actor {
         let state = self.store.blocks().get(&head.root).map(|block| Arc::clone(&block.state));
         let (root, Some(state)) = (head.root, state) else { return };
         let job = Box::new(move || match Ahead::of(root, &state, &config, epoch) {
-            Ok(ahead) => {
-                if chain.tell_certainly(Event::Ahead(ahead)) == Err(Busy) {
-                    tracing::debug!("the chain has stopped");
-                }
-            }
+            Ok(ahead) => chain.tell_certainly(Event::Ahead(ahead)),
             Err(why) => tracing::error!(%why, %root, "the head's state cannot be moved on"),
         });
         if self.chain.work.push(Lane::Block, job) == Err(Busy) {
@@ -530,14 +543,12 @@ impl Actor {
         let forkchoice = |of: &Snapshot| Forkchoice {
             fork: of.view.config().fork_at_epoch(compute_epoch_at_slot(of.head.slot)),
             root: of.head.root,
-            head: of.head.block_hash,
-            safe: of.safe_block_hash,
-            finalized: of.finalized_block_hash,
+            state: of.forkchoice_state(),
         };
         let wanted = forkchoice(new);
         let is_new = old.number == 0 || wanted != forkchoice(old) || new.head.optimistic;
-        if is_new && wanted.fork >= Fork::Bellatrix && !wanted.head.is_zero() {
-            self.engine.forkchoice(wanted);
+        if is_new && wanted.fork >= Fork::Bellatrix && !new.head.block_hash.is_zero() {
+            self.engine.follow(wanted);
         }
     }
 }

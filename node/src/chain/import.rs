@@ -1,6 +1,6 @@
 //! What a worker does with a block: rules, transition, all signatures in one batch, and the votes that it carries.
 
-use super::handle::NewBlock;
+use super::handle::{NewBlock, Source};
 use super::snapshot::Snapshot;
 use consensus::Invalid;
 use consensus::fork_choice::{
@@ -39,18 +39,17 @@ pub(crate) fn check_block(
     snapshot: &Snapshot,
     root: Root,
     new: &NewBlock,
-    pow_block: Option<&PowBlock>,
-    trusted: bool,
+    pow_block: impl Fn(&Hash32) -> Option<PowBlock>,
 ) -> CheckedBlock {
     let start = std::time::Instant::now();
     let config = snapshot.view.config();
-    let mut ctx = if trusted {
+    // What this node has written it has checked.
+    let mut ctx = if new.source == Source::Replay {
         Context::trusting(config, &snapshot.keys)
     } else {
         Context::collecting(config, &snapshot.keys)
     };
-    let get_pow_block = |hash: &Hash32| pow_block.filter(|block| block.block_hash == *hash).copied();
-    let action = snapshot.view.validate_block(&mut ctx, &new.block, get_pow_block);
+    let action = snapshot.view.validate_block(&mut ctx, &new.block, pow_block);
     let mut checked = CheckedBlock {
         root,
         action,

@@ -8,6 +8,10 @@ mod pending;
 mod snapshot;
 mod states;
 
+pub(crate) use actor::Actor;
+pub(crate) use handle::Event;
+pub(crate) use import::EngineAnswer;
+pub(crate) use pending::Pending;
 pub use handle::{Chain, ChainEvent, Imported, NewBlock, Source};
 pub use message::{BUSY, Message, Submitted};
 pub use snapshot::{Ahead, Head, Snapshot};

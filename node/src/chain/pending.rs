@@ -108,6 +108,12 @@ impl Pending {
         true
     }
 
+    /// Enters again what was removed a moment ago.
+    pub(crate) fn put_back(&mut self, root: Root, waiting: Waiting) {
+        self.bytes += waiting.bytes;
+        self.blocks.insert(root, waiting);
+    }
+
     pub(crate) fn get_mut(&mut self, root: &Root) -> Option<&mut Waiting> {
         self.blocks.get_mut(root)
     }

@@ -1,5 +1,6 @@
 //! What the chain thread publishes: all that readers need, at one moment, never changed again.
 
+use crate::execution::ForkchoiceState;
 use consensus::fork_choice::{CheckpointState, ExecutionStatus, Node, View};
 use consensus::gossip::{GossipView, PayloadValidationStatus};
 use consensus::duties::get_proposers;
@@ -112,6 +113,15 @@ impl Snapshot {
     /// The finalized checkpoint.
     pub fn finalized(&self) -> Checkpoint {
         self.view.finalized_checkpoint()
+    }
+
+    /// What the execution client should follow.
+    pub fn forkchoice_state(&self) -> ForkchoiceState {
+        ForkchoiceState {
+            head_block_hash: self.head.block_hash,
+            safe_block_hash: self.safe_block_hash,
+            finalized_block_hash: self.finalized_block_hash,
+        }
     }
 
     /// Whether a block waits for the engine's verdict, its own or one before it. True for an unknown block.
