@@ -150,6 +150,7 @@ fn apply(
         config,
         keys,
         signatures,
+        deposit_signatures: None,
     };
     timed(&mut timings.operations, || {
         verify_block_signature(state, &mut ctx, signed_block)?;

@@ -5,6 +5,7 @@
 // In tests a failed `unwrap` is a failed test.
 #![allow(clippy::unwrap_used)]
 
+mod deposits;
 mod epoch;
 mod malformed;
 mod mirror;
