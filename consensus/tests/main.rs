@@ -7,6 +7,7 @@
 
 mod deposits;
 mod epoch;
+mod keys;
 mod malformed;
 mod mirror;
 mod networks;

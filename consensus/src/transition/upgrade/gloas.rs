@@ -97,7 +97,7 @@ pub fn onboard_builders_from_pending_deposits(state: &mut State, config: &Config
             let builder = builder_mut(state, *index)?;
             builder.balance = add(builder.balance, deposit.amount)?;
         } else if !is_builder_withdrawal_credential(&deposit.withdrawal_credentials)
-            || kept.is_pending_validator(&is_valid, &deposit.pubkey)
+            || kept.is_pending_validator(is_valid, &deposit.pubkey)
         {
             kept.push_of_new_validator(deposit);
         } else if is_valid(&deposit) {
