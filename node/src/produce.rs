@@ -6,7 +6,7 @@
 use crate::chain::Chain;
 use crate::execution::{BuiltPayload, Engine, PayloadId};
 use crate::pools::Pools;
-use crate::production::{self, Picks, PayloadChoice, ProducedBlock, Proposal};
+use crate::production::{self, PayloadChoice, Picks, ProducedBlock, Proposal};
 use crate::work::Lane;
 use consensus::types::{BLSSignature, Bytes32, Epoch, ExecutionAddress, Root, Slot, ValidatorIndex};
 use consensus::{Fork, State};
@@ -135,7 +135,8 @@ impl Producer {
         if state.at < Fork::Bellatrix {
             return Ok(None);
         }
-        let proposer = consensus::helpers::accessors::get_beacon_proposer_index(state).map_err(|why| why.to_string())?;
+        let proposer =
+            consensus::helpers::accessors::get_beacon_proposer_index(state).map_err(|why| why.to_string())?;
         let fee_recipient = self.recipient_of(proposer);
         let is_it = |known: &Building| (known.slot, known.parent, known.fee_recipient) == (slot, parent, fee_recipient);
         let known = self.building().iter().copied().find(is_it);
@@ -152,8 +153,14 @@ impl Producer {
         let attributes = self.chain.work().run(Lane::Produce, move || {
             production::payload_attributes(&of_state, &config, slot, fee_recipient)
         });
-        let attributes = attributes.await.map_err(|busy| busy.to_string())?.map_err(|why| why.to_string())?;
-        let answer = self.engine.forkchoice_updated(state.at, forkchoice, Some(attributes)).await;
+        let attributes = attributes
+            .await
+            .map_err(|busy| busy.to_string())?
+            .map_err(|why| why.to_string())?;
+        let answer = self
+            .engine
+            .forkchoice_updated(state.at, forkchoice, Some(attributes))
+            .await;
         let (status, id) = answer.map_err(|error| error.to_string())?;
         let id = id.ok_or_else(|| format!("the execution client builds none: {:?}", status.status))?;
         let building = Building {
@@ -173,7 +180,10 @@ impl Producer {
     /// The payload that the next one builds on; `None` if the chain has none yet and the terminal block is not there.
     async fn payload_parent(&self, state: &State, parent: Root) -> Result<Option<consensus::types::Hash32>, String> {
         let snapshot = self.chain.snapshot();
-        let hash = snapshot.block(&parent).map(|block| block.block_hash).unwrap_or_default();
+        let hash = snapshot
+            .block(&parent)
+            .map(|block| block.block_hash)
+            .unwrap_or_default();
         if !hash.is_zero() {
             return Ok(Some(hash));
         }
@@ -185,7 +195,9 @@ impl Producer {
             return Ok(Some(merged));
         }
         let terminal = self.engine.terminal_pow_block(self.chain.config()).await;
-        Ok(terminal.map_err(|error| error.to_string())?.map(|block| block.block_hash))
+        Ok(terminal
+            .map_err(|error| error.to_string())?
+            .map(|block| block.block_hash))
     }
 
     fn building(&self) -> std::sync::MutexGuard<'_, Vec<Building>> {
@@ -214,7 +226,11 @@ impl Producer {
     pub async fn produce(&self, wanted: Wanted) -> Result<ProducedBlock, NoBlock> {
         let slot = wanted.slot;
         let unavailable = |why: String| NoBlock::Unavailable(why);
-        let parent = self.chain.proposer_head(slot).await.map_err(|busy| unavailable(busy.to_string()))?;
+        let parent = self
+            .chain
+            .proposer_head(slot)
+            .await
+            .map_err(|busy| unavailable(busy.to_string()))?;
         let snapshot = self.chain.snapshot();
         let parent_slot = snapshot.block(&parent).map_or(snapshot.head.slot, |block| block.slot);
         if parent_slot >= slot {
@@ -223,7 +239,9 @@ impl Producer {
         }
         let current = snapshot.current_slot();
         if slot > current.saturating_add(1) {
-            return Err(NoBlock::Refused(format!("slot {slot} is in the future; the clock says {current}")));
+            return Err(NoBlock::Refused(format!(
+                "slot {slot} is in the future; the clock says {current}"
+            )));
         }
         if snapshot.is_optimistic(&parent) {
             let why = "the head's payload has not been executed yet: the execution client is syncing";

@@ -87,7 +87,11 @@ pub async fn start(parts: Parts, stop: Stop) -> Result<Running> {
         root: anchor.root,
         slot: anchor.block.slot,
         state_root: anchor.block.state_root,
-        block_hash: store.blocks().nodes().first().map_or_else(Default::default, |block| block.block_hash),
+        block_hash: store
+            .blocks()
+            .nodes()
+            .first()
+            .map_or_else(Default::default, |block| block.block_hash),
         optimistic: false,
     };
     let snapshot = Arc::new(Snapshot {

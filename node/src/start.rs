@@ -69,4 +69,3 @@ pub fn blocks_after(storage: &Storage, slot: Slot) -> impl Iterator<Item = Resul
         .blocks_in(slot + 1..Slot::MAX)
         .map(|stored| Ok(Arc::new(stored?.decode()?)))
 }
-

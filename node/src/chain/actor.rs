@@ -10,9 +10,7 @@ use crate::disk::{Disk, Write};
 use crate::driver::{EngineDriver, Forkchoice};
 use crate::pools::Pools;
 use crate::work::{Busy, Lane};
-use consensus::fork_choice::{
-    BlockAction, ExecutionVerdict, FastConfirmationStore, Store, ValidAttestation,
-};
+use consensus::fork_choice::{BlockAction, ExecutionVerdict, FastConfirmationStore, Store, ValidAttestation};
 use consensus::gossip::{Seen, Verdict};
 use consensus::helpers::misc::{compute_epoch_at_slot, compute_start_slot_at_epoch};
 use consensus::keys::Keys;
@@ -165,7 +163,9 @@ impl Actor {
     /// Hands a waiting block to a worker and its payload to the engine, if its parent is here.
     fn start(&mut self, root: Root) {
         let current_slot = self.current_slot();
-        let Some(waiting) = self.pending.get_mut(&root) else { return };
+        let Some(waiting) = self.pending.get_mut(&root) else {
+            return;
+        };
         let block = &waiting.new.block.message;
         let wanted = if self.store.blocks().get(&block.parent_root).is_none() {
             Some(For::Parent(block.parent_root))
@@ -190,7 +190,9 @@ impl Actor {
         let engine = self.engine.clone();
         let job = Box::new(move || {
             let snapshot = chain.snapshot();
-            let fork = chain.config.fork_at_epoch(compute_epoch_at_slot(new.block.message.slot));
+            let fork = chain
+                .config
+                .fork_at_epoch(compute_epoch_at_slot(new.block.message.slot));
             if let Some(answer) = engine.execute(fork, root, &new.block) {
                 chain.tell_certainly(Event::Executed(root, answer));
             }
@@ -218,7 +220,10 @@ impl Actor {
 
     fn on_executed(&mut self, root: Root, answer: EngineAnswer) {
         if let ExecutionVerdict::Invalid { latest_valid_hash } = answer.verdict {
-            let parent = self.pending.get_mut(&root).map(|waiting| waiting.new.block.message.parent_root);
+            let parent = self
+                .pending
+                .get_mut(&root)
+                .map(|waiting| waiting.new.block.message.parent_root);
             let parent = parent.or_else(|| self.store.blocks().get(&root).map(|block| block.parent_root));
             tracing::warn!(%root, words = answer.words.as_deref().unwrap_or("none"), "the execution client found a payload invalid");
             self.store
@@ -235,7 +240,9 @@ impl Actor {
 
     /// Acts on a block once worker and engine have answered.
     fn decide(&mut self, root: Root) {
-        let Some(mut waiting) = self.pending.remove(&root) else { return };
+        let Some(mut waiting) = self.pending.remove(&root) else {
+            return;
+        };
         // What is wrong by itself needs no engine.
         let refused = waiting
             .checked
@@ -268,7 +275,11 @@ impl Actor {
             took,
             ..
         } = *checked;
-        let action = if refused { action } else { action.with_verdicts(data, execution) };
+        let action = if refused {
+            action
+        } else {
+            action.with_verdicts(data, execution)
+        };
         let imported = match action {
             BlockAction::Accept(mut valid) => {
                 valid.received_ms = Some(waiting.new.received_ms);
@@ -462,7 +473,11 @@ impl Actor {
             return;
         }
         self.store.prune();
-        let state = self.store.blocks().get(&finalized.root).map(|block| Arc::clone(&block.state));
+        let state = self
+            .store
+            .blocks()
+            .get(&finalized.root)
+            .map(|block| Arc::clone(&block.state));
         if let Some(state) = state {
             self.settle_keys(&state);
             self.pools.prune_operations(&state);
@@ -500,7 +515,11 @@ impl Actor {
         let view = self.store.view().clone();
         let block = view.blocks().get(&head.root);
         let head_state = block.map_or_else(|| Arc::clone(&self.ahead.state), |block| Arc::clone(&block.state));
-        let hash_of = |root: &Root| view.blocks().get(root).map_or(Hash32::default(), |block| block.block_hash);
+        let hash_of = |root: &Root| {
+            view.blocks()
+                .get(root)
+                .map_or(Hash32::default(), |block| block.block_hash)
+        };
         self.number += 1;
         Snapshot {
             number: self.number,
@@ -528,8 +547,14 @@ impl Actor {
         }
         self.ahead_wanted = Some(wanted);
         let (chain, config) = (self.chain.clone(), Arc::clone(self.store.config()));
-        let state = self.store.blocks().get(&head.root).map(|block| Arc::clone(&block.state));
-        let (root, Some(state)) = (head.root, state) else { return };
+        let state = self
+            .store
+            .blocks()
+            .get(&head.root)
+            .map(|block| Arc::clone(&block.state));
+        let (root, Some(state)) = (head.root, state) else {
+            return;
+        };
         let job = Box::new(move || match Ahead::of(root, &state, &config, epoch) {
             Ok(ahead) => chain.tell_certainly(Event::Ahead(ahead)),
             Err(why) => tracing::error!(%why, %root, "the head's state cannot be moved on"),

@@ -97,8 +97,13 @@ impl Pending {
         };
         self.blocks.insert(root, waiting);
         while self.blocks.len() > BLOCKS_MAX || self.bytes > BYTES_MAX && self.blocks.len() > 1 {
-            let highest = self.blocks.iter().max_by_key(|(_, waiting)| waiting.new.block.message.slot);
-            let Some(highest) = highest.map(|(root, _)| *root) else { break };
+            let highest = self
+                .blocks
+                .iter()
+                .max_by_key(|(_, waiting)| waiting.new.block.message.slot);
+            let Some(highest) = highest.map(|(root, _)| *root) else {
+                break;
+            };
             if let Some(mut waiting) = self.remove(&highest) {
                 waiting.answer(&Imported::Waiting(
                     "there is no room for more waiting blocks; hand it in again later".into(),
@@ -127,7 +132,9 @@ impl Pending {
     /// The blocks that wait for what `is` describes, lowest slots first.
     pub(crate) fn those(&self, is: impl Fn(For) -> bool) -> Vec<Root> {
         let waiting = self.blocks.iter().filter(|(_, waiting)| is(waiting.wanted));
-        let mut found: Vec<(Slot, Root)> = waiting.map(|(root, waiting)| (waiting.new.block.message.slot, *root)).collect();
+        let mut found: Vec<(Slot, Root)> = waiting
+            .map(|(root, waiting)| (waiting.new.block.message.slot, *root))
+            .collect();
         found.sort_unstable();
         found.into_iter().map(|(_, root)| root).collect()
     }

@@ -14,8 +14,8 @@ pub mod sync_committee;
 mod vote;
 
 pub use attestations::AttestationPool;
-pub use shared::{Entry, Pools};
 pub use operations::{OperationPool, Operations};
+pub use shared::{Entry, Pools};
 pub use sync_committee::{SyncCommitteePool, SyncVote};
 pub use vote::PoolVote;
 
