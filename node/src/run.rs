@@ -213,7 +213,7 @@ async fn replay(chain: &Chain, storage: &Storage, after: u64) -> Result<()> {
         let new = NewBlock {
             block,
             columns: Vec::new(),
-            blobs_checked: true,
+            blobs: Vec::new(),
             source: Source::Replay,
             received_ms: 0,
         };

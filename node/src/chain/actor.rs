@@ -360,6 +360,7 @@ impl Actor {
                 root,
                 block: Arc::clone(&waiting.new.block),
                 columns: std::mem::take(&mut waiting.new.columns),
+                blobs: std::mem::take(&mut waiting.new.blobs),
                 answers,
             });
         }

@@ -4,7 +4,7 @@ use super::message::{Message, Submitted};
 use super::snapshot::Snapshot;
 use crate::clock::Clock;
 use crate::work::{Busy, Lane, Work};
-use consensus::types::{BlobIndex, DataColumnSidecar, Root, SignedBeaconBlock, Slot};
+use consensus::types::{BlobIndex, BlobSidecar, DataColumnSidecar, Root, SignedBeaconBlock, Slot};
 use consensus::{Config, Invalid, State};
 use std::sync::mpsc::{SyncSender, TrySendError};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -44,8 +44,8 @@ pub struct NewBlock {
     pub block: Arc<SignedBeaconBlock>,
     /// The columns that came with it, from Fulu on.
     pub columns: Vec<Arc<DataColumnSidecar>>,
-    /// Whether its blobs were checked when it was made or received (Deneb and Electra).
-    pub blobs_checked: bool,
+    /// The blobs that came with it, in Deneb and Electra.
+    pub blobs: Vec<Arc<BlobSidecar>>,
     /// Where it came from.
     pub source: Source,
     /// When it arrived, in milliseconds since 1970.
@@ -58,7 +58,9 @@ impl NewBlock {
         NewBlock {
             block: Arc::clone(&self.block),
             columns: self.columns.clone(),
-            ..*self
+            blobs: self.blobs.clone(),
+            source: self.source,
+            received_ms: self.received_ms,
         }
     }
 }

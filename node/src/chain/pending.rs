@@ -83,6 +83,11 @@ impl Pending {
                     waiting.new.columns.push(column);
                 }
             }
+            for blob in new.blobs {
+                if waiting.new.blobs.iter().all(|known| known.index != blob.index) {
+                    waiting.new.blobs.push(blob);
+                }
+            }
             return false;
         }
         self.bytes += bytes;
