@@ -6,3 +6,6 @@
 
 pub mod execution;
 pub mod genesis;
+
+#[cfg(test)]
+mod testing;
