@@ -10,7 +10,9 @@ use super::trie::{keccak256, ordered_trie_root};
 use consensus::Fork;
 use consensus::ssz::{ByteList, Bytes, U256};
 use consensus::transition::NewPayloadRequest;
-use consensus::types::{Bytes32, ExecutionAddress, Hash32, LogsBloom, Root, Withdrawal};
+use consensus::types::{
+    Bytes32, ExecutionAddress, ExecutionPayload, ExecutionPayloadHeader, Hash32, LogsBloom, Root, Withdrawal,
+};
 use crypto::hash::sha256;
 
 /// The hash of an empty list of uncles, `keccak256(rlp([]))`, which every block has since the merge.
@@ -108,6 +110,59 @@ impl BlockHeader {
             }),
             parent_beacon_block_root: (fork >= Fork::Deneb).then_some(request.parent_beacon_block_root),
             requests_hash: requests.map(|requests| requests_hash(&requests)),
+        }
+    }
+
+    /// What a beacon state of `fork` knows of a header; its hash cannot be computed from that, since the roots of lists
+    /// are of another kind there.
+    pub fn of_payload_header(fork: Fork, header: &ExecutionPayloadHeader) -> Self {
+        BlockHeader {
+            parent_hash: header.parent_hash,
+            ommers_hash: EMPTY_OMMERS_HASH,
+            fee_recipient: header.fee_recipient,
+            state_root: header.state_root,
+            transactions_root: Bytes::ZERO,
+            receipts_root: header.receipts_root,
+            logs_bloom: header.logs_bloom,
+            difficulty: U256::ZERO,
+            number: header.block_number,
+            gas_limit: header.gas_limit,
+            gas_used: header.gas_used,
+            timestamp: header.timestamp,
+            extra_data: header.extra_data.0.clone(),
+            prev_randao: header.prev_randao,
+            nonce: [0; 8],
+            base_fee_per_gas: header.base_fee_per_gas,
+            withdrawals_root: (fork >= Fork::Capella).then_some(Bytes::ZERO),
+            blob_gas: (fork >= Fork::Deneb).then_some(BlobGas {
+                used: header.blob_gas_used,
+                excess: header.excess_blob_gas,
+            }),
+            parent_beacon_block_root: (fork >= Fork::Deneb).then_some(Bytes::ZERO),
+            requests_hash: (fork >= Fork::Electra).then_some(Bytes::ZERO),
+        }
+    }
+
+    /// The payload of a block of that hash that has neither transactions nor withdrawals nor requests.
+    pub fn to_payload(&self, block_hash: Hash32) -> ExecutionPayload {
+        let blob_gas = self.blob_gas.unwrap_or(BlobGas { used: 0, excess: 0 });
+        ExecutionPayload {
+            parent_hash: self.parent_hash,
+            fee_recipient: self.fee_recipient,
+            state_root: self.state_root,
+            receipts_root: self.receipts_root,
+            logs_bloom: self.logs_bloom,
+            prev_randao: self.prev_randao,
+            block_number: self.number,
+            gas_limit: self.gas_limit,
+            gas_used: self.gas_used,
+            timestamp: self.timestamp,
+            extra_data: self.extra_data.clone().into(),
+            base_fee_per_gas: self.base_fee_per_gas,
+            block_hash,
+            blob_gas_used: blob_gas.used,
+            excess_blob_gas: blob_gas.excess,
+            ..ExecutionPayload::default()
         }
     }
 

@@ -29,6 +29,8 @@ pub(crate) fn list(encoded: &[Vec<u8>]) -> Vec<u8> {
         payload_length,
     }
     .encode(&mut out);
-    encoded.iter().for_each(|item| out.extend_from_slice(item));
+    for item in encoded {
+        out.extend_from_slice(item);
+    }
     out
 }
