@@ -3,33 +3,27 @@
 //! No call here may be awaited by the chain thread: an engine can take seconds, or be silent (docs/architecture.md §4).
 
 use super::dev::DevEngine;
-use super::payload::check_payload;
 use super::types::{
     BlobAndProofs, BuiltPayload, ClientVersion, EngineError, Failure, ForkchoiceState, PayloadAttributes,
     PayloadStatus, RpcError,
 };
-use consensus::Fork;
 use consensus::transition::NewPayloadRequest;
 use consensus::types::{Hash32, PayloadId, PowBlock, VersionedHash};
-use std::sync::Arc;
+use consensus::{Config, Fork};
 
 /// An execution engine.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub enum Engine {
     /// In this process, for local networks and tests.
-    Dev(Arc<DevEngine>),
+    Dev(DevEngine),
 }
 
 impl Engine {
-    /// Asks for the execution of a payload. What is wrong with it in itself (block hash, versioned hashes) is found here
-    /// and never sent.
+    /// Asks for the execution of a payload. The caller has run `check_payload` on it, where hashing has its place.
     ///
     /// Spec: bellatrix/beacon-chain.md, `notify_new_payload`; `engine_newPayload` of paris.md to prague.md.
-    pub async fn new_payload(&self, request: &NewPayloadRequest<'_>) -> Result<PayloadStatus, EngineError> {
-        runs(request.fork)?;
-        if let Err(invalid) = check_payload(request) {
-            return Ok(PayloadStatus::invalid(None, invalid.to_string()));
-        }
+    pub async fn new_payload(&self, fork: Fork, request: &NewPayloadRequest<'_>) -> Result<PayloadStatus, EngineError> {
+        runs(fork)?;
         match self {
             Engine::Dev(dev) => dev.new_payload(request).map_err(of_dev),
         }
@@ -43,11 +37,13 @@ impl Engine {
         &self,
         fork: Fork,
         state: ForkchoiceState,
-        attributes: Option<&PayloadAttributes>,
+        attributes: Option<PayloadAttributes>,
     ) -> Result<(PayloadStatus, Option<PayloadId>), EngineError> {
         runs(fork)?;
         match self {
-            Engine::Dev(dev) => dev.forkchoice_updated(fork, &state, attributes).map_err(of_dev),
+            Engine::Dev(dev) => dev
+                .forkchoice_updated(fork, &state, attributes.as_ref())
+                .map_err(of_dev),
         }
     }
 
@@ -75,21 +71,25 @@ impl Engine {
     }
 
     /// The block of proof of work of that hash, for the merge. Spec: bellatrix/fork-choice.md, `get_pow_block`.
-    pub async fn get_pow_block(&self, hash: &Hash32) -> Result<Option<PowBlock>, EngineError> {
+    pub async fn pow_block(&self, hash: &Hash32) -> Result<Option<PowBlock>, EngineError> {
         match self {
             Engine::Dev(dev) => Ok(dev.pow_block(hash)),
+        }
+    }
+
+    /// The last block of proof of work, on which the first payload is built; `None` if the engine has not seen it yet.
+    ///
+    /// Spec: bellatrix/validator.md, `get_terminal_pow_block`.
+    pub async fn terminal_pow_block(&self, _config: &Config) -> Result<Option<PowBlock>, EngineError> {
+        match self {
+            Engine::Dev(dev) => Ok(dev.terminal_pow_block()),
         }
     }
 
     /// Who the engine is. Spec: identification.md, `engine_getClientVersionV1`.
     pub async fn client_version(&self) -> Result<Vec<ClientVersion>, EngineError> {
         match self {
-            Engine::Dev(_) => Ok(vec![ClientVersion {
-                code: "WR".to_owned(),
-                name: "wren dev engine".to_owned(),
-                version: env!("CARGO_PKG_VERSION").to_owned(),
-                commit: "00000000".to_owned(),
-            }]),
+            Engine::Dev(_) => Ok(vec![DevEngine::version()]),
         }
     }
 }

@@ -9,8 +9,11 @@ mod transaction;
 mod trie;
 pub mod types;
 
+pub use consensus::types::PayloadId;
+pub use dev::DevEngine;
 pub use engine::Engine;
 pub use header::BlockHeader;
+pub use payload::check_payload;
 pub use types::{
     BlobAndProofs, BuiltPayload, ClientVersion, EngineError, ForkchoiceState, PayloadAttributes, PayloadStatus, Status,
 };

@@ -20,7 +20,8 @@ pub use genesis::{TERMINAL_TOTAL_DIFFICULTY, genesis_block, is_merged_at_genesis
 use super::header::BlockHeader;
 use super::payload::check_payload;
 use super::types::{
-    BlobAndProofs, BuiltPayload, ForkchoiceState, PayloadAttributes, PayloadStatus, RpcError, Status, code,
+    BlobAndProofs, BuiltPayload, ClientVersion, ForkchoiceState, PayloadAttributes, PayloadStatus, RpcError, Status,
+    code,
 };
 use anyhow::{Result, bail};
 use blobs::Blobs;
@@ -95,6 +96,22 @@ impl DevEngine {
             }),
             schedule,
         })
+    }
+
+    /// The engine of the network with this genesis state, which makes no blobs. An error on a public network.
+    pub fn of_genesis(config: &Config, genesis: &consensus::State) -> Result<Self> {
+        let (time, root) = (genesis.genesis_time, genesis.genesis_validators_root);
+        DevEngine::new(config, time, &root, DevOptions::default())
+    }
+
+    /// Who this is. Spec: identification.md; the two letters are no other client's.
+    pub fn version() -> ClientVersion {
+        ClientVersion {
+            code: "WR".to_owned(),
+            name: "wren dev engine".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            commit: "00000000".to_owned(),
+        }
     }
 
     /// A panic elsewhere leaves nothing half done here, so a poisoned lock is as good as any.
@@ -231,6 +248,14 @@ impl DevEngine {
             parent_hash: state.chain.header(hash)?.parent_hash,
             total_difficulty: state.chain.total_difficulty(hash)?,
         })
+    }
+
+    /// The last block of proof of work, if the chain started with such blocks.
+    ///
+    /// Spec: bellatrix/validator.md, `get_terminal_pow_block`.
+    pub fn terminal_pow_block(&self) -> Option<PowBlock> {
+        let terminal = terminal_block(self.schedule.config(), self.schedule.genesis_time())?;
+        self.pow_block(&terminal.hash())
     }
 
     /// The header of a known block.
