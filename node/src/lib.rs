@@ -10,8 +10,8 @@ mod disk;
 mod driver;
 pub mod execution;
 pub mod genesis;
-pub mod pools;
 pub mod options;
+pub mod pools;
 pub mod produce;
 pub mod production;
 pub mod publish;
@@ -19,3 +19,6 @@ pub mod run;
 pub mod start;
 pub mod stop;
 pub mod work;
+
+#[cfg(test)]
+mod testing;
