@@ -93,9 +93,9 @@ pub struct Proposal<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AnyBlock {
     /// Complete.
-    Full(BeaconBlock),
+    Full(Box<BeaconBlock>),
     /// Its payload is the builder's to show.
-    Blinded(BlindedBeaconBlock),
+    Blinded(Box<BlindedBeaconBlock>),
 }
 
 /// A block that is ready to be signed.
@@ -298,10 +298,10 @@ impl Draft {
             post_state.latest_block_header.body_root = block.body.hash_tree_root(fork);
             post_state.latest_execution_payload_header = header;
             block.state_root = post_state.hash_tree_root();
-            AnyBlock::Blinded(block)
+            AnyBlock::Blinded(Box::new(block))
         } else {
             block.state_root = post_state.hash_tree_root();
-            AnyBlock::Full(block)
+            AnyBlock::Full(Box::new(block))
         };
         ProducedBlock {
             fork,

@@ -5,8 +5,8 @@ use consensus::constants::{
     FAR_FUTURE_EPOCH, SYNC_COMMITTEE_SUBNET_COUNT,
 };
 use consensus::helpers::accessors::{
-    get_beacon_committee, get_beacon_proposer_index, get_block_root, get_block_root_at_slot,
-    get_committee_count_per_slot, get_current_epoch,
+    get_beacon_committee, get_beacon_proposer_index, get_block_root_at_slot, get_committee_count_per_slot,
+    get_current_epoch,
 };
 use consensus::helpers::misc::{compute_epoch_at_slot, compute_start_slot_at_epoch};
 use consensus::keys::Keys;
@@ -171,7 +171,8 @@ impl Chain {
         let produced = self.produce(slot);
         assert_eq!(produced.left_out, None, "slot {slot}");
         let signed = sign_block(&produced);
-        self.import(&signed).unwrap_or_else(|error| panic!("slot {slot}: {error}"));
+        self.import(&signed)
+            .unwrap_or_else(|error| panic!("slot {slot}: {error}"));
         assert_eq!(self.state.hash_tree_root(), produced.post_state.hash_tree_root());
         signed
     }
@@ -329,7 +330,7 @@ pub(crate) fn sign_block(produced: &ProducedBlock) -> SignedBeaconBlock {
         panic!("a blinded block");
     };
     SignedBeaconBlock {
-        message: block.clone(),
+        message: (**block).clone(),
         signature: proposer_signature(&produced.post_state, block.proposer_index, produced.root()),
     }
 }
@@ -360,11 +361,6 @@ pub(crate) fn fake_payload(state: &State, config: &Config) -> BuiltPayload {
         execution_payload,
         ..BuiltPayload::default()
     }
-}
-
-/// The root that a state of `slot`'s epoch wants for its target.
-pub(crate) fn target_root(state: &State, epoch: Epoch) -> Root {
-    get_block_root(state, epoch).unwrap()
 }
 
 /// Signs any object with a domain type at an epoch.
