@@ -8,3 +8,6 @@ pub mod execution;
 pub mod genesis;
 pub mod pools;
 pub mod production;
+
+#[cfg(test)]
+mod testing;

@@ -36,7 +36,7 @@ fn bundle(fork: Fork, count: u8) -> BlobsBundle {
 fn produce(chain: &Chain, blobs_bundle: BlobsBundle) -> Result<ProducedBlock, Invalid> {
     let state = chain.advanced(2);
     let mut payload = fake_payload(&state, &chain.config);
-    payload.blobs_bundle = blobs_bundle;
+    payload.blobs = Some(blobs_bundle);
     produce_block(chain.proposal(&state, PayloadChoice::Built(Box::new(payload))))
 }
 

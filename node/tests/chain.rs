@@ -12,22 +12,21 @@ use consensus::helpers::misc::{compute_epoch_at_slot, compute_start_slot_at_epoc
 use consensus::keys::Keys;
 use consensus::preset::{EPOCHS_PER_HISTORICAL_VECTOR, MAX_EFFECTIVE_BALANCE, VALIDATOR_REGISTRY_LIMIT};
 use consensus::signing::{Context, compute_signing_root, get_domain, signing_root_of};
-use consensus::ssz::{BitList, Bound, Bytes, PersistentList, PersistentVector, Root, Ssz};
+use consensus::ssz::{BitList, Bound, Bytes, PersistentList, PersistentVector, Root, Ssz, U256};
 use consensus::transition::block::is_merge_transition_complete;
 use consensus::transition::upgrade::upgrade_where_due;
 use consensus::transition::{process_slots, state_transition};
 use consensus::types::{
     Attestation, AttestationData, BLSSignature, BeaconBlock, BeaconBlockBody, BeaconBlockHeader, BeaconState,
-    Checkpoint, CommitteeIndex, DomainType, Epoch, Eth1Data, ExecutionPayload, ForkInfo, SignedBeaconBlock,
-    SingleAttestation, Slot, SyncCommitteeMessage, Validator, ValidatorIndex,
+    Checkpoint, CommitteeIndex, DomainType, Epoch, Eth1Data, ExecutionPayload, ExecutionRequests, ForkInfo,
+    SignedBeaconBlock, SingleAttestation, Slot, SyncCommitteeMessage, Validator, ValidatorIndex,
 };
 use consensus::{Config, Fork, Invalid, State};
 use crypto::bls::{SecretKey, consecutive_public_keys, consecutive_secret_key};
 use crypto::hash::sha256;
+use node::execution::BuiltPayload;
 use node::pools::{AttestationPool, Inserted, OperationPool, PoolVote, SyncCommitteePool, SyncVote};
-use node::production::{
-    AnyBlock, BuiltPayload, PayloadChoice, Picks, ProducedBlock, Proposal, payload_attributes, produce_block,
-};
+use node::production::{AnyBlock, PayloadChoice, Picks, ProducedBlock, Proposal, payload_attributes, produce_block};
 use synthetic::first_secret_key;
 
 /// Validators of a chain, unless a test wants more.
@@ -345,7 +344,7 @@ pub(crate) fn full(produced: &ProducedBlock) -> &BeaconBlock {
 /// A payload with the fields that the beacon chain looks at; its block hash is made up.
 pub(crate) fn fake_payload(state: &State, config: &Config) -> BuiltPayload {
     let attributes = payload_attributes(state, config, state.slot, Bytes([5; 20])).unwrap();
-    let execution_payload = ExecutionPayload {
+    let payload = ExecutionPayload {
         parent_hash: state.latest_execution_payload_header.block_hash,
         fee_recipient: attributes.suggested_fee_recipient,
         prev_randao: attributes.prev_randao,
@@ -354,12 +353,15 @@ pub(crate) fn fake_payload(state: &State, config: &Config) -> BuiltPayload {
         gas_limit: 30_000_000,
         block_hash: Bytes(sha256(&state.slot.to_le_bytes())),
         transactions: vec![vec![1, 2, 3].into()],
-        withdrawals: attributes.withdrawals.unwrap_or_default(),
+        withdrawals: attributes.withdrawals,
         ..ExecutionPayload::default()
     };
     BuiltPayload {
-        execution_payload,
-        ..BuiltPayload::default()
+        payload,
+        value: U256::ZERO,
+        blobs: None,
+        should_override_builder: false,
+        execution_requests: ExecutionRequests::default(),
     }
 }
 

@@ -4,14 +4,13 @@ use crate::chain::{Chain, config_at, fake_payload, full, head_root, proposer_sig
 use consensus::constants::FAR_FUTURE_EPOCH;
 use consensus::helpers::accessors::get_beacon_proposer_index;
 use consensus::preset::SLOTS_PER_EPOCH;
-use consensus::ssz::{Bytes, Ssz, U256};
+use consensus::ssz::{Bytes, Root, Ssz, U256};
 use consensus::transition::block::{header_of, is_merge_transition_complete};
 use consensus::transition::upgrade::upgrade_to;
 use consensus::types::{BuilderBid, ExecutionPayload, SignedBlindedBeaconBlock, Withdrawal};
 use consensus::{Fork, State};
-use node::production::{
-    AnyBlock, BuiltPayload, PayloadChoice, blinded_block, payload_attributes, produce_block, unblinded_block,
-};
+use node::execution::BuiltPayload;
+use node::production::{AnyBlock, PayloadChoice, blinded_block, payload_attributes, produce_block, unblinded_block};
 use synthetic::Numbers;
 
 const FORKS: &[Fork] = &[
@@ -88,7 +87,7 @@ fn a_blinded_block_is_the_block_with_another_look() {
         let payload = fake_payload(&state, &chain.config);
         let whole = produce_block(chain.proposal(&state, PayloadChoice::Built(Box::new(payload.clone())))).unwrap();
         let bid = BuilderBid {
-            header: header_of(*fork, &payload.execution_payload),
+            header: header_of(*fork, &payload.payload),
             value: U256::from(77),
             ..BuilderBid::default()
         };
@@ -107,11 +106,11 @@ fn a_blinded_block_is_the_block_with_another_look() {
             message: *block,
             signature,
         };
-        let mut other = payload.execution_payload.clone();
+        let mut other = payload.payload.clone();
         other.transactions.push(vec![1].into());
         let refused = unblinded_block(*fork, signed.clone(), other).unwrap_err();
         assert_eq!(refused.rule, "builder payload");
-        let unblinded = unblinded_block(*fork, signed, payload.execution_payload.clone()).unwrap();
+        let unblinded = unblinded_block(*fork, signed, payload.payload.clone()).unwrap();
         assert_eq!(unblinded, sign_block(&whole));
         chain.import(&unblinded).unwrap();
 
@@ -149,7 +148,7 @@ fn wrong_parts_are_refused_by_name() {
     let state = chain.advanced(2);
     let refused = |spoil: &dyn Fn(&mut ExecutionPayload)| {
         let mut payload = fake_payload(&state, &chain.config);
-        spoil(&mut payload.execution_payload);
+        spoil(&mut payload.payload);
         let choice = PayloadChoice::Built(Box::new(payload));
         produce_block(chain.proposal(&state, choice)).unwrap_err().rule
     };
@@ -228,11 +227,13 @@ fn attributes_have_what_their_fork_has() {
         );
         assert_eq!(attributes.prev_randao, *state.randao_mixes.get(0).unwrap());
         assert_eq!(attributes.suggested_fee_recipient, Bytes([4; 20]));
-        let withdrawn = attributes
-            .withdrawals
-            .map(|list| list.iter().map(|one| one.validator_index).collect::<Vec<_>>());
-        assert_eq!(withdrawn, (*fork >= Fork::Capella).then(|| vec![next]));
-        let parent = (*fork >= Fork::Deneb).then(|| head_root(&chain.state));
+        let withdrawn: Vec<u64> = attributes.withdrawals.iter().map(|one| one.validator_index).collect();
+        assert_eq!(withdrawn, if *fork >= Fork::Capella { vec![next] } else { vec![] });
+        let parent = if *fork >= Fork::Deneb {
+            head_root(&chain.state)
+        } else {
+            Root::ZERO
+        };
         assert_eq!(attributes.parent_beacon_block_root, parent);
         let other = payload_attributes(&state, &chain.config, 3, Bytes::ZERO);
         assert_eq!(other.unwrap_err().rule, "payload slot");
