@@ -105,8 +105,13 @@ pub(crate) fn genesis(config: &Config, validators: usize) -> State {
 impl Chain {
     pub(crate) fn new(config: Config, validators: usize) -> Self {
         let state = genesis(&config, validators);
+        Self::from_genesis(config, state)
+    }
+
+    /// A chain on a state whose validators have the keys of `secret`.
+    pub(crate) fn from_genesis(config: Config, state: State) -> Self {
         let mut keys = Keys::of(&state).unwrap();
-        keys.settle(validators);
+        keys.settle(state.validators.len());
         Chain {
             config,
             keys,

@@ -5,6 +5,7 @@
 
 mod blobs;
 mod chain;
+mod engine;
 mod finality;
 mod operations;
 mod packing;
