@@ -5,5 +5,10 @@
 //! protection database before its signature leaves.
 #![forbid(unsafe_code)]
 
+pub mod beacon;
+pub mod clock;
 pub mod settings;
 pub mod signer;
+
+#[cfg(test)]
+mod scripted;
