@@ -101,7 +101,10 @@ impl Interchange {
         }
         // Before anything else: a file of another version has other fields, and their absence would explain nothing.
         let refused = |error: serde_json::Error| anyhow!("this is no slashing protection history (EIP-3076): {error}");
-        let version = serde_json::from_slice::<Head>(bytes).map_err(refused)?.metadata.interchange_format_version;
+        let version = serde_json::from_slice::<Head>(bytes)
+            .map_err(refused)?
+            .metadata
+            .interchange_format_version;
         if version != FORMAT_VERSION {
             bail!(
                 "the history is in version {} of the format, known is {FORMAT_VERSION}: export it with a newer version \
@@ -113,7 +116,9 @@ impl Interchange {
         let mut histories: BTreeMap<BLSPubkey, Entries> = BTreeMap::new();
         for validator in file.data {
             let entries = histories.entry(validator.pubkey.0).or_default();
-            entries.blocks.extend(validator.signed_blocks.into_iter().map(SignedBlock::from));
+            entries
+                .blocks
+                .extend(validator.signed_blocks.into_iter().map(SignedBlock::from));
             entries
                 .attestations
                 .extend(validator.signed_attestations.into_iter().map(SignedAttestation::from));

@@ -7,13 +7,24 @@
 // In tests a failed `unwrap` is a failed test.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod attest;
 pub mod beacon;
 pub mod clock;
+pub mod context;
+pub mod duties;
 pub mod files;
+pub mod gate;
+pub mod heads;
 pub mod interchange;
+pub mod metrics;
+pub mod propose;
+pub mod publish;
+pub mod report;
 pub mod settings;
 pub mod signer;
 pub mod slashing_protection;
+pub mod sync_committee;
+pub mod validators;
 
 #[cfg(test)]
 mod scripted;

@@ -25,6 +25,9 @@ pub struct CallError {
     pub kind: Kind,
     /// A sentence for the log; never has credentials.
     pub text: String,
+    /// Of several things that were published: the positions of those that failed, if the node named them. It has taken
+    /// the others.
+    pub failed: Vec<usize>,
 }
 
 impl CallError {
@@ -33,6 +36,7 @@ impl CallError {
         CallError {
             kind,
             text: text.into(),
+            failed: Vec::new(),
         }
     }
 

@@ -295,7 +295,23 @@ async fn refusal(status: StatusCode, body: Incoming) -> CallError {
     } else {
         Kind::Status(status.as_u16())
     };
-    CallError::new(kind, text)
+    CallError {
+        failed: failed_positions(&body),
+        ..CallError::new(kind, text)
+    }
+}
+
+/// The `index` of each of an error body's `failures`. The body's limit bounds them.
+fn failed_positions(body: &[u8]) -> Vec<usize> {
+    let json: Option<serde_json::Value> = serde_json::from_slice(body).ok();
+    let failures = json.as_ref().and_then(|json| json["failures"].as_array());
+    let index = |failure: &serde_json::Value| {
+        let index = &failure["index"];
+        // A number by the API's text; some nodes quote it like all others.
+        let index = index.as_u64().or_else(|| index.as_str()?.parse().ok());
+        index.map(|index| index as usize)
+    };
+    failures.into_iter().flatten().filter_map(index).collect()
 }
 
 /// The `message` of an error body with the first of its `failures`, or the body's beginning. One line of plain text: a
@@ -385,6 +401,11 @@ mod tests {
     fn an_error_in_the_nodes_words_is_one_plain_short_line() {
         let failures = br#"{"code":400,"message":"some failures","failures":[{"index":3,"message":"late"}]}"#;
         assert_eq!(error_words(failures), "some failures; 1 failed, the first with: late");
+        assert_eq!(failed_positions(failures), [3]);
+        assert_eq!(
+            failed_positions(b"{\"failures\":[{\"index\":\"1\"},{},{\"index\":2}]}"),
+            [1, 2]
+        );
         assert_eq!(error_words(b"{\"message\":\"a\\u001b[31m\\nb\"}"), "a [31m b");
         assert_eq!(error_words(b"<html>no</html>"), "<html>no</html>");
         assert_eq!(error_words(&[0xff; 100_000]).chars().count(), MAX_ERROR_WORDS);

@@ -416,6 +416,13 @@ impl Node {
     }
 }
 
+impl CallError {
+    /// An answer in good form that makes no sense for what was asked.
+    pub fn odd_data(node: &Node, why: impl Into<String>) -> Self {
+        CallError::bad_answer(why).about(node.url())
+    }
+}
+
 /// `NotReady` if the answer rests on a block that no execution client has checked.
 fn not_optimistic(answer: &Value) -> Result<(), CallError> {
     // Left out by nodes of before the merge's APIs: they are never optimistic.

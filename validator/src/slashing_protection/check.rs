@@ -109,7 +109,10 @@ fn check_double_vote(
     let signed = select.query_map((row.id, target), |row| Ok((row.get::<_, i64>(0)?, row.get(1)?)))?;
     let signed: rusqlite::Result<Vec<(i64, Vec<u8>)>> = signed.collect();
     let signed = signed?;
-    match signed.iter().find(|(s, root)| *s != source || !is_known(root, signing_root)) {
+    match signed
+        .iter()
+        .find(|(s, root)| *s != source || !is_known(root, signing_root))
+    {
         None => Ok(!signed.is_empty()),
         Some((other, _)) => Err(Refused::Slashable(format!(
             "the attestation votes {source} → {target}, and another one with target {target} (source {other}) was signed"
@@ -125,16 +128,14 @@ fn check_surround(connection: &Connection, row: &KeyRow, source: i64, target: i6
         });
         found.optional()
     };
-    let outer = find(
-        "SELECT source, target FROM attestations WHERE validator = ?1 AND target > ?3 AND source < ?2 LIMIT 1",
-    )?;
+    let outer =
+        find("SELECT source, target FROM attestations WHERE validator = ?1 AND target > ?3 AND source < ?2 LIMIT 1")?;
     if let Some((s, t)) = outer {
         let why = format!("the attestation votes {source} → {target}, inside of {s} → {t}, which was signed");
         return Err(Refused::Slashable(why));
     }
-    let inner = find(
-        "SELECT source, target FROM attestations WHERE validator = ?1 AND target < ?3 AND source > ?2 LIMIT 1",
-    )?;
+    let inner =
+        find("SELECT source, target FROM attestations WHERE validator = ?1 AND target < ?3 AND source > ?2 LIMIT 1")?;
     if let Some((s, t)) = inner {
         let why = format!("the attestation votes {source} → {target}, around {s} → {t}, which was signed");
         return Err(Refused::Slashable(why));

@@ -44,7 +44,10 @@ fn forget_attestations(connection: &Connection, id: i64, last: Epoch) -> Result<
         attestation: Some((source.cast_unsigned(), target.cast_unsigned())),
     };
     marks::raise(connection, id, marks)?;
-    connection.execute("DELETE FROM attestations WHERE validator = ?1 AND target <= ?2", (id, last))?;
+    connection.execute(
+        "DELETE FROM attestations WHERE validator = ?1 AND target <= ?2",
+        (id, last),
+    )?;
     Ok(())
 }
 
@@ -101,5 +104,7 @@ fn highest(connection: &Connection) -> rusqlite::Result<Vec<(i64, Option<i64>, O
 
 fn records(connection: &Connection) -> rusqlite::Result<u64> {
     let select = "SELECT (SELECT count(*) FROM attestations) + (SELECT count(*) FROM blocks)";
-    connection.query_row(select, [], |row| row.get::<_, i64>(0)).map(i64::cast_unsigned)
+    connection
+        .query_row(select, [], |row| row.get::<_, i64>(0))
+        .map(i64::cast_unsigned)
 }
