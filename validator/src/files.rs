@@ -24,7 +24,10 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
 /// The same, but an older file of that name is an error: it may be somebody's only copy.
 pub fn write_new_private(path: &Path, bytes: &[u8]) -> Result<()> {
     if path.exists() {
-        bail!("{} is there already; choose another name or move it away", path.display());
+        bail!(
+            "{} is there already; choose another name or move it away",
+            path.display()
+        );
     }
     write_private(path, bytes)
 }
@@ -69,7 +72,10 @@ pub fn read_limited(path: &Path, limit: u64) -> Result<Vec<u8>> {
     let read = File::open(path).and_then(|file| file.take(limit + 1).read_to_end(&mut bytes));
     read.with_context(|| format!("cannot read {}", path.display()))?;
     if bytes.len() as u64 > limit {
-        bail!("{} is longer than {limit} bytes: this is not what it should be", path.display());
+        bail!(
+            "{} is longer than {limit} bytes: this is not what it should be",
+            path.display()
+        );
     }
     Ok(bytes)
 }

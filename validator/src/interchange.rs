@@ -6,7 +6,7 @@
 
 use crate::slashing_protection::{Entries, SignedAttestation, SignedBlock, SlashingProtection};
 use anyhow::{Context, Result, anyhow, bail};
-use consensus::ssz::{Bytes, Root};
+use consensus::ssz::Root;
 use consensus::types::BLSPubkey;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::BTreeMap;
@@ -101,7 +101,10 @@ impl Interchange {
         }
         // Before anything else: a file of another version has other fields, and their absence would explain nothing.
         let refused = |error: serde_json::Error| anyhow!("this is no slashing protection history (EIP-3076): {error}");
-        let version = serde_json::from_slice::<Head>(bytes).map_err(refused)?.metadata.interchange_format_version;
+        let version = serde_json::from_slice::<Head>(bytes)
+            .map_err(refused)?
+            .metadata
+            .interchange_format_version;
         if version != FORMAT_VERSION {
             bail!(
                 "the history is in version {} of the format, known is {FORMAT_VERSION}: export it with a newer version \
@@ -113,7 +116,9 @@ impl Interchange {
         let mut histories: BTreeMap<BLSPubkey, Entries> = BTreeMap::new();
         for validator in file.data {
             let entries = histories.entry(validator.pubkey.0).or_default();
-            entries.blocks.extend(validator.signed_blocks.into_iter().map(SignedBlock::from));
+            entries
+                .blocks
+                .extend(validator.signed_blocks.into_iter().map(SignedBlock::from));
             entries
                 .attestations
                 .extend(validator.signed_attestations.into_iter().map(SignedAttestation::from));
@@ -187,7 +192,7 @@ impl From<Block> for SignedBlock {
     fn from(block: Block) -> Self {
         SignedBlock {
             slot: block.slot.0,
-            signing_root: block.signing_root.map(|root| root.0),
+            signing_root: known(block.signing_root),
         }
     }
 }
@@ -197,7 +202,12 @@ impl From<Attestation> for SignedAttestation {
         SignedAttestation {
             source: attestation.source_epoch.0,
             target: attestation.target_epoch.0,
-            signing_root: attestation.signing_root.map(|root| root.0),
+            signing_root: known(attestation.signing_root),
         }
     }
+}
+
+/// Zero stands for "unknown" in some clients' files; taken for a root it would allow a repetition that is none.
+fn known(root: Option<Text<Root>>) -> Option<Root> {
+    root.map(|root| root.0).filter(|root| !root.is_zero())
 }

@@ -9,6 +9,7 @@
 
 pub mod files;
 pub mod interchange;
+pub mod keys;
 pub mod settings;
 pub mod signer;
 pub mod slashing_protection;

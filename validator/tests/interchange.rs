@@ -22,14 +22,19 @@ fn files() -> Option<Vec<PathBuf>> {
         return None;
     };
     let files = entries.map(|entry| entry.expect("the folder can be listed").path());
-    let mut files: Vec<PathBuf> = files.filter(|path| path.extension().is_some_and(|end| end == "json")).collect();
+    let mut files: Vec<PathBuf> = files
+        .filter(|path| path.extension().is_some_and(|end| end == "json"))
+        .collect();
     files.sort();
     Some(files)
 }
 
 fn field<T: FromStr>(value: &Value, name: &str) -> T {
-    let text = value[name].as_str().unwrap_or_else(|| panic!("{name} is a string in {value}"));
-    text.parse().unwrap_or_else(|_| panic!("{name} is not what it should be: {text}"))
+    let text = value[name]
+        .as_str()
+        .unwrap_or_else(|| panic!("{name} is a string in {value}"));
+    text.parse()
+        .unwrap_or_else(|_| panic!("{name} is not what it should be: {text}"))
 }
 
 /// Runs a file; `damage` turns every expected answer around. Returns how many answers were compared.
@@ -83,7 +88,9 @@ fn check(database: &SlashingProtection, kind: &str, request: &Value, how: How, d
     };
     let expected = request[name].as_bool().expect("a boolean");
     // Keys sign only when enabled; the import alone enables nothing.
-    database.set_state(&key, KeyState::Enabled, "").expect("it can be enabled");
+    database
+        .set_state(&key, KeyState::Enabled, "")
+        .expect("it can be enabled");
     let answer = database.record(&[(key, record)]).remove(0);
     forget_details(database, how);
     if answer.is_ok() == expected ^ damage {
@@ -109,7 +116,11 @@ fn run_all(how: How) {
             Ok(count) => compared += count,
             Err(failure) => failures.push(format!("{}: {failure}", path.display())),
         }
-        assert!(run(&case, how, true).is_err(), "{}: turned around, it must fail", path.display());
+        assert!(
+            run(&case, how, true).is_err(),
+            "{}: turned around, it must fail",
+            path.display()
+        );
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
     assert!(compared > 150, "only {compared} answers were compared");

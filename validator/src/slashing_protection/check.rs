@@ -38,7 +38,7 @@ fn block(connection: &Connection, row: &KeyRow, slot: Slot, signing_root: Root) 
     let roots: rusqlite::Result<Vec<Vec<u8>>> = select.query_map((row.id, sql_slot), |row| row.get(0))?.collect();
     let roots = roots?;
     if !roots.is_empty() {
-        let repeated = roots.iter().all(|root| is_known(root, signing_root));
+        let repeated = roots.iter().all(|root| *root == signing_root.0);
         return if repeated { Ok(()) } else { Err(other_block(slot)) };
     }
     if let Some(mark) = row.marks.slot.filter(|mark| slot <= *mark) {
@@ -109,7 +109,7 @@ fn check_double_vote(
     let signed = select.query_map((row.id, target), |row| Ok((row.get::<_, i64>(0)?, row.get(1)?)))?;
     let signed: rusqlite::Result<Vec<(i64, Vec<u8>)>> = signed.collect();
     let signed = signed?;
-    match signed.iter().find(|(s, root)| *s != source || !is_known(root, signing_root)) {
+    match signed.iter().find(|(s, root)| *s != source || *root != signing_root.0) {
         None => Ok(!signed.is_empty()),
         Some((other, _)) => Err(Refused::Slashable(format!(
             "the attestation votes {source} → {target}, and another one with target {target} (source {other}) was signed"
@@ -125,16 +125,14 @@ fn check_surround(connection: &Connection, row: &KeyRow, source: i64, target: i6
         });
         found.optional()
     };
-    let outer = find(
-        "SELECT source, target FROM attestations WHERE validator = ?1 AND target > ?3 AND source < ?2 LIMIT 1",
-    )?;
+    let outer =
+        find("SELECT source, target FROM attestations WHERE validator = ?1 AND target > ?3 AND source < ?2 LIMIT 1")?;
     if let Some((s, t)) = outer {
         let why = format!("the attestation votes {source} → {target}, inside of {s} → {t}, which was signed");
         return Err(Refused::Slashable(why));
     }
-    let inner = find(
-        "SELECT source, target FROM attestations WHERE validator = ?1 AND target < ?3 AND source > ?2 LIMIT 1",
-    )?;
+    let inner =
+        find("SELECT source, target FROM attestations WHERE validator = ?1 AND target < ?3 AND source > ?2 LIMIT 1")?;
     if let Some((s, t)) = inner {
         let why = format!("the attestation votes {source} → {target}, around {s} → {t}, which was signed");
         return Err(Refused::Slashable(why));
@@ -157,9 +155,4 @@ fn check_marks(row: &KeyRow, source: Epoch, target: Epoch) -> Result<(), Refused
         )));
     }
     Ok(())
-}
-
-/// Whether a root on record is certainly this one. Zero stands for unknown in some clients' histories.
-fn is_known(on_record: &[u8], signing_root: Root) -> bool {
-    on_record == signing_root.0 && !signing_root.is_zero()
 }

@@ -124,7 +124,9 @@ impl SlashingProtection {
         if requests.is_empty() {
             return Vec::new();
         }
-        let recorded = self.lock().and_then(|mut connection| self.record_in(&mut connection, requests));
+        let recorded = self
+            .lock()
+            .and_then(|mut connection| self.record_in(&mut connection, requests));
         recorded.unwrap_or_else(|refused| requests.iter().map(|_| Err(refused.clone())).collect())
     }
 

@@ -44,7 +44,10 @@ fn forget_attestations(connection: &Connection, id: i64, last: Epoch) -> Result<
         attestation: Some((source.cast_unsigned(), target.cast_unsigned())),
     };
     marks::raise(connection, id, marks)?;
-    connection.execute("DELETE FROM attestations WHERE validator = ?1 AND target <= ?2", (id, last))?;
+    connection.execute(
+        "DELETE FROM attestations WHERE validator = ?1 AND target <= ?2",
+        (id, last),
+    )?;
     Ok(())
 }
 
@@ -88,8 +91,10 @@ impl SlashingProtection {
     }
 }
 
-/// Each key with its highest target and slot on record.
-fn highest(connection: &Connection) -> rusqlite::Result<Vec<(i64, Option<i64>, Option<i64>)>> {
+/// A key's number with its highest target and slot on record.
+type Highest = (i64, Option<i64>, Option<i64>);
+
+fn highest(connection: &Connection) -> rusqlite::Result<Vec<Highest>> {
     let mut select = connection.prepare(
         "SELECT id, (SELECT max(target) FROM attestations WHERE validator = id),
              (SELECT max(slot) FROM blocks WHERE validator = id)
@@ -101,5 +106,7 @@ fn highest(connection: &Connection) -> rusqlite::Result<Vec<(i64, Option<i64>, O
 
 fn records(connection: &Connection) -> rusqlite::Result<u64> {
     let select = "SELECT (SELECT count(*) FROM attestations) + (SELECT count(*) FROM blocks)";
-    connection.query_row(select, [], |row| row.get::<_, i64>(0)).map(i64::cast_unsigned)
+    connection
+        .query_row(select, [], |row| row.get::<_, i64>(0))
+        .map(i64::cast_unsigned)
 }

@@ -94,7 +94,10 @@ pub(super) fn open(path: &Path) -> Result<Connection> {
 /// delete the log beside it.
 fn check_file(path: &Path) -> Result<()> {
     let file = File::open(path);
-    if file.as_ref().is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
+    if file
+        .as_ref()
+        .is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
+    {
         bail!(
             "there is no slashing protection database at {}: nothing is signed without it. If this is a new machine, \
              `wren keys import` makes it; if it was lost, restore the newest copy, or stop every other client that has \
@@ -123,7 +126,8 @@ fn not_ours(path: &Path) -> anyhow::Error {
 fn connect(path: &Path) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
-    connection.execute_batch("PRAGMA locking_mode = EXCLUSIVE; PRAGMA trusted_schema = OFF; PRAGMA foreign_keys = ON;")?;
+    connection
+        .execute_batch("PRAGMA locking_mode = EXCLUSIVE; PRAGMA trusted_schema = OFF; PRAGMA foreign_keys = ON;")?;
     let number = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     if number("application_id")? != APPLICATION_ID {
         return Err(not_ours(path));
@@ -138,7 +142,10 @@ fn connect(path: &Path) -> Result<Connection> {
     }
     let mode: String = connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
     if mode != "wal" {
-        bail!("{}: SQLite uses the journal mode {mode} in place of wal", path.display());
+        bail!(
+            "{}: SQLite uses the journal mode {mode} in place of wal",
+            path.display()
+        );
     }
     connection.execute_batch("PRAGMA synchronous = FULL; BEGIN EXCLUSIVE; COMMIT;")?;
     let whole: String = connection.pragma_query_value(None, "quick_check", |row| row.get(0))?;
@@ -154,7 +161,9 @@ fn connect(path: &Path) -> Result<Connection> {
 
 /// SQLite's errors at opening in words.
 fn explain(error: anyhow::Error, path: &Path) -> anyhow::Error {
-    let code = error.downcast_ref::<rusqlite::Error>().and_then(rusqlite::Error::sqlite_error_code);
+    let code = error
+        .downcast_ref::<rusqlite::Error>()
+        .and_then(rusqlite::Error::sqlite_error_code);
     match code {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => anyhow!(
             "{} is in use by another process, such as a running `wren validator`: stop that first",

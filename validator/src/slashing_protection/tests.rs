@@ -43,7 +43,10 @@ fn database(scratch: &Scratch) -> SlashingProtection {
 
 /// Which of the records may be signed, one after another.
 fn answers(database: &SlashingProtection, records: &[Record]) -> Vec<bool> {
-    records.iter().map(|record| database.record(&[(KEY, *record)])[0].is_ok()).collect()
+    records
+        .iter()
+        .map(|record| database.record(&[(KEY, *record)])[0].is_ok())
+        .collect()
 }
 
 fn refusal(database: &SlashingProtection, record: Record) -> String {
@@ -54,9 +57,24 @@ fn refusal(database: &SlashingProtection, record: Record) -> String {
 fn blocks() {
     let scratch = Scratch::new("blocks");
     let database = database(&scratch);
-    let asked = [block(5, 1), block(5, 1), block(5, 2), block(7, 3), block(6, 4), block(4, 5), block(6, 5)];
-    assert_eq!(answers(&database, &asked), [true, true, false, true, true, false, false]);
-    assert_eq!(database.record(&[(OTHER, block(5, 2))]), [Ok(Recorded(signing_root(2)))], "keys do not mix");
+    let asked = [
+        block(5, 1),
+        block(5, 1),
+        block(5, 2),
+        block(7, 3),
+        block(6, 4),
+        block(4, 5),
+        block(6, 5),
+    ];
+    assert_eq!(
+        answers(&database, &asked),
+        [true, true, false, true, true, false, false]
+    );
+    assert_eq!(
+        database.record(&[(OTHER, block(5, 2))]),
+        [Ok(Recorded(signing_root(2)))],
+        "keys do not mix"
+    );
     assert!(refusal(&database, block(5, 2)).contains("another block of slot 5 was signed"));
     assert!(refusal(&database, block(4, 2)).contains("blocks up to slot 5 count as signed"));
     assert!(matches!(
@@ -69,22 +87,41 @@ fn blocks() {
 fn attestations() {
     let scratch = Scratch::new("attestations");
     let database = database(&scratch);
-    assert_eq!(answers(&database, &[vote(10, 20, 1), vote(10, 20, 1), vote(10, 20, 2)]), [true, true, false]);
-    let votes = [vote(11, 20, 1), vote(10, 25, 3), vote(9, 26, 4), vote(11, 24, 5), vote(12, 30, 6), vote(11, 40, 7)];
+    assert_eq!(
+        answers(&database, &[vote(10, 20, 1), vote(10, 20, 1), vote(10, 20, 2)]),
+        [true, true, false]
+    );
+    let votes = [
+        vote(11, 20, 1),
+        vote(10, 25, 3),
+        vote(9, 26, 4),
+        vote(11, 24, 5),
+        vote(12, 30, 6),
+        vote(11, 40, 7),
+    ];
     assert_eq!(answers(&database, &votes), [false, true, false, false, true, false]);
     assert!(refusal(&database, vote(10, 25, 9)).contains("another one with target 25 (source 10) was signed"));
     assert!(refusal(&database, vote(11, 24, 9)).contains("inside of 10 → 25"));
     assert!(refusal(&database, vote(11, 40, 9)).contains("around 12 → 30"));
     assert!(refusal(&database, vote(10, 19, 9)).contains("targets up to 20 count as voted for"));
     assert!(refusal(&database, vote(3, 2, 9)).contains("source 3 lies after its target 2"));
-    assert_eq!(answers(&database, &[vote(12, 26, 8)]), [true], "between two votes, contradicting neither");
+    assert_eq!(
+        answers(&database, &[vote(12, 26, 8)]),
+        [true],
+        "between two votes, contradicting neither"
+    );
 }
 
 #[test]
 fn one_moment_is_checked_within_itself() {
     let scratch = Scratch::new("moment");
     let database = database(&scratch);
-    let answers = database.record(&[(KEY, block(5, 1)), (KEY, block(5, 2)), (OTHER, block(5, 2)), (KEY, vote(0, 1, 3))]);
+    let answers = database.record(&[
+        (KEY, block(5, 1)),
+        (KEY, block(5, 2)),
+        (OTHER, block(5, 2)),
+        (KEY, vote(0, 1, 3)),
+    ]);
     let signed: Vec<bool> = answers.iter().map(Result::is_ok).collect();
     assert_eq!(signed, [true, false, true, true]);
     assert_eq!(database.record(&[]), []);
@@ -104,15 +141,25 @@ fn only_enabled_keys_sign() {
     }
     database.set_state(&KEY, KeyState::Enabled, "").unwrap();
     assert_eq!(answers(&database, &[block(1, 1)]), [true]);
-    assert_eq!(KeyState::from_sql(77), KeyState::Stopped, "what is not understood does not sign");
+    assert_eq!(
+        KeyState::from_sql(77),
+        KeyState::Stopped,
+        "what is not understood does not sign"
+    );
 }
 
 #[test]
 fn a_restart_forgets_nothing() {
     let scratch = Scratch::new("restart");
-    assert_eq!(answers(&database(&scratch), &[block(5, 1), vote(3, 4, 1)]), [true, true]);
+    assert_eq!(
+        answers(&database(&scratch), &[block(5, 1), vote(3, 4, 1)]),
+        [true, true]
+    );
     let again = database(&scratch);
-    assert_eq!(answers(&again, &[block(5, 2), vote(3, 4, 2), block(5, 1), vote(3, 4, 1)]), [false, false, true, true]);
+    assert_eq!(
+        answers(&again, &[block(5, 2), vote(3, 4, 2), block(5, 1), vote(3, 4, 1)]),
+        [false, false, true, true]
+    );
     let record = again.key(&KEY).unwrap().unwrap();
     let expected = KeyHistory {
         last_block: Some(5),
@@ -129,15 +176,27 @@ fn opening_refuses_what_is_not_there_not_ours_or_in_use() {
     let scratch = Scratch::new("open");
     let path = scratch.path(FILE_NAME);
     let refusal = || SlashingProtection::open(&path, ROOT).unwrap_err().to_string();
-    assert!(refusal().contains("there is no slashing protection database"), "{}", refusal());
+    assert!(
+        refusal().contains("there is no slashing protection database"),
+        "{}",
+        refusal()
+    );
     assert!(!path.exists(), "opening creates nothing");
 
     SlashingProtection::create(&path, ROOT).unwrap();
-    assert!(SlashingProtection::create(&path, ROOT).unwrap_err().to_string().contains("never replaced"));
+    assert!(
+        SlashingProtection::create(&path, ROOT)
+            .unwrap_err()
+            .to_string()
+            .contains("never replaced")
+    );
     let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&path).unwrap().permissions());
     assert_eq!(mode & 0o777, 0o600);
     let other = SlashingProtection::open(&path, Bytes([8; 32])).unwrap_err().to_string();
-    assert!(other.contains(&ROOT.to_string()) && other.contains(&Bytes([8; 32]).to_string()), "{other}");
+    assert!(
+        other.contains(&ROOT.to_string()) && other.contains(&Bytes([8; 32]).to_string()),
+        "{other}"
+    );
 
     let open = SlashingProtection::open(&path, ROOT).unwrap();
     assert!(refusal().contains("in use by another process"), "{}", refusal());
@@ -145,7 +204,12 @@ fn opening_refuses_what_is_not_there_not_ours_or_in_use() {
     SlashingProtection::open(&path, ROOT).unwrap();
 
     let whole = std::fs::read(&path).unwrap();
-    for damaged in [&b""[..], b"SQLite format 3\0", b"something else altogether", &whole[..5000]] {
+    for damaged in [
+        &b""[..],
+        b"SQLite format 3\0",
+        b"something else altogether",
+        &whole[..5000],
+    ] {
         std::fs::write(&path, damaged).unwrap();
         let refusal = refusal();
         assert!(refusal.contains("emptied or damaged"), "{refusal}");
@@ -196,7 +260,10 @@ fn home_is_where_the_last_record_was_written() {
 fn marks_from_a_file_forbid_all_below_them() {
     let scratch = Scratch::new("marks");
     let database = database(&scratch);
-    assert_eq!(answers(&database, &[block(5, 1), vote(2, 3, 1), vote(30, 31, 2)]), [true; 3]);
+    assert_eq!(
+        answers(&database, &[block(5, 1), vote(2, 3, 1), vote(30, 31, 2)]),
+        [true; 3]
+    );
     let file = |entries| Interchange {
         genesis_validators_root: ROOT,
         histories: vec![(KEY, entries)],
@@ -215,18 +282,35 @@ fn marks_from_a_file_forbid_all_below_them() {
             .to_vec(),
     };
     file(entries).import_into(&database, How::Minimal).unwrap();
-    let asked = [block(99, 1), block(100, 1), block(101, 1), vote(9, 50, 1), vote(10, 40, 1), vote(10, 50, 1)];
+    let asked = [
+        block(99, 1),
+        block(100, 1),
+        block(101, 1),
+        vote(9, 50, 1),
+        vote(10, 40, 1),
+        vote(10, 50, 1),
+    ];
     assert_eq!(answers(&database, &asked), [false, false, true, false, false, false]);
     assert_eq!(answers(&database, &[vote(30, 41, 1), vote(30, 31, 2)]), [true, true]);
 
     let before = Interchange::export(&database, &[KEY]).unwrap();
     file(Entries::default()).import_into(&database, How::Minimal).unwrap();
-    assert_eq!(Interchange::export(&database, &[KEY]).unwrap(), before, "marks never fall");
+    assert_eq!(
+        Interchange::export(&database, &[KEY]).unwrap(),
+        before,
+        "marks never fall"
+    );
     let foreign = Interchange {
         genesis_validators_root: signing_root(9),
         ..before
     };
-    assert!(foreign.import_into(&database, How::Minimal).unwrap_err().to_string().contains("of no use here"));
+    assert!(
+        foreign
+            .import_into(&database, How::Minimal)
+            .unwrap_err()
+            .to_string()
+            .contains("of no use here")
+    );
 }
 
 #[test]
@@ -284,7 +368,10 @@ fn pruning_never_allows_what_was_refused() {
         };
         if pruned.record(&[(KEY, record)])[0].is_ok() {
             let beside = full.record(&[(KEY, record)]);
-            assert!(beside[0].is_ok(), "{record:?} is allowed only after pruning: {beside:?}");
+            assert!(
+                beside[0].is_ok(),
+                "{record:?} is allowed only after pruning: {beside:?}"
+            );
             allowed += 1;
         } else {
             refused += 1;
@@ -311,7 +398,17 @@ fn the_database_does_not_grow_for_ever() {
     }
     let kept = database.entries(&KEY).unwrap();
     let most = KEPT_EPOCHS as usize + 65;
-    assert!((KEPT_EPOCHS as usize..=most).contains(&kept.attestations.len()), "{}", kept.attestations.len());
+    assert!(
+        (KEPT_EPOCHS as usize..=most).contains(&kept.attestations.len()),
+        "{}",
+        kept.attestations.len()
+    );
     assert!(kept.blocks.len() <= most);
-    assert_eq!(answers(&database, &[vote(1, 2 * KEPT_EPOCHS + 1, 9), vote(5, 6, 1), block(64, 1)]), [false; 3]);
+    assert_eq!(
+        answers(
+            &database,
+            &[vote(1, 2 * KEPT_EPOCHS + 1, 9), vote(5, 6, 1), block(64, 1)]
+        ),
+        [false; 3]
+    );
 }
