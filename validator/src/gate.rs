@@ -42,8 +42,8 @@ impl Gate {
     }
 
     /// Stops a key until the operator enables it again.
-    pub fn disable(&self, key: &BLSPubkey, why: impl Into<String>) {
-        self.signer.disable(key, why);
+    pub fn disable(&self, key: &BLSPubkey, why: impl Into<String>) -> anyhow::Result<()> {
+        self.signer.disable(key, why)
     }
 
     /// Signs all of a moment; answers stand in the order of the messages.

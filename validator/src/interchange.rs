@@ -6,7 +6,7 @@
 
 use crate::slashing_protection::{Entries, SignedAttestation, SignedBlock, SlashingProtection};
 use anyhow::{Context, Result, anyhow, bail};
-use consensus::ssz::{Bytes, Root};
+use consensus::ssz::Root;
 use consensus::types::BLSPubkey;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::BTreeMap;
@@ -192,7 +192,7 @@ impl From<Block> for SignedBlock {
     fn from(block: Block) -> Self {
         SignedBlock {
             slot: block.slot.0,
-            signing_root: block.signing_root.map(|root| root.0),
+            signing_root: known(block.signing_root),
         }
     }
 }
@@ -202,7 +202,12 @@ impl From<Attestation> for SignedAttestation {
         SignedAttestation {
             source: attestation.source_epoch.0,
             target: attestation.target_epoch.0,
-            signing_root: attestation.signing_root.map(|root| root.0),
+            signing_root: known(attestation.signing_root),
         }
     }
+}
+
+/// Zero stands for "unknown" in some clients' files; taken for a root it would allow a repetition that is none.
+fn known(root: Option<Text<Root>>) -> Option<Root> {
+    root.map(|root| root.0).filter(|root| !root.is_zero())
 }

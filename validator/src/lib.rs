@@ -16,6 +16,7 @@ pub mod files;
 pub mod gate;
 pub mod heads;
 pub mod interchange;
+pub mod keys;
 pub mod metrics;
 pub mod propose;
 pub mod publish;

@@ -123,7 +123,7 @@ async fn produce(
     let slot = duty.slot;
     let epoch = compute_epoch_at_slot(slot);
     let settings = ctx.gate.settings(&duty.pubkey);
-    let boost = if settings.builder {
+    let boost = if settings.builder == Some(true) {
         settings.builder_boost_factor
     } else {
         Some(NO_BUILDER)

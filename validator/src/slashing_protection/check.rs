@@ -38,7 +38,7 @@ fn block(connection: &Connection, row: &KeyRow, slot: Slot, signing_root: Root) 
     let roots: rusqlite::Result<Vec<Vec<u8>>> = select.query_map((row.id, sql_slot), |row| row.get(0))?.collect();
     let roots = roots?;
     if !roots.is_empty() {
-        let repeated = roots.iter().all(|root| is_known(root, signing_root));
+        let repeated = roots.iter().all(|root| *root == signing_root.0);
         return if repeated { Ok(()) } else { Err(other_block(slot)) };
     }
     if let Some(mark) = row.marks.slot.filter(|mark| slot <= *mark) {
@@ -109,10 +109,7 @@ fn check_double_vote(
     let signed = select.query_map((row.id, target), |row| Ok((row.get::<_, i64>(0)?, row.get(1)?)))?;
     let signed: rusqlite::Result<Vec<(i64, Vec<u8>)>> = signed.collect();
     let signed = signed?;
-    match signed
-        .iter()
-        .find(|(s, root)| *s != source || !is_known(root, signing_root))
-    {
+    match signed.iter().find(|(s, root)| *s != source || *root != signing_root.0) {
         None => Ok(!signed.is_empty()),
         Some((other, _)) => Err(Refused::Slashable(format!(
             "the attestation votes {source} → {target}, and another one with target {target} (source {other}) was signed"
@@ -158,9 +155,4 @@ fn check_marks(row: &KeyRow, source: Epoch, target: Epoch) -> Result<(), Refused
         )));
     }
     Ok(())
-}
-
-/// Whether a root on record is certainly this one. Zero stands for unknown in some clients' histories.
-fn is_known(on_record: &[u8], signing_root: Root) -> bool {
-    on_record == signing_root.0 && !signing_root.is_zero()
 }

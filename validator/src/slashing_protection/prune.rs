@@ -91,8 +91,10 @@ impl SlashingProtection {
     }
 }
 
-/// Each key with its highest target and slot on record.
-fn highest(connection: &Connection) -> rusqlite::Result<Vec<(i64, Option<i64>, Option<i64>)>> {
+/// A key's number with its highest target and slot on record.
+type Highest = (i64, Option<i64>, Option<i64>);
+
+fn highest(connection: &Connection) -> rusqlite::Result<Vec<Highest>> {
     let mut select = connection.prepare(
         "SELECT id, (SELECT max(target) FROM attestations WHERE validator = id),
              (SELECT max(slot) FROM blocks WHERE validator = id)
