@@ -24,12 +24,19 @@ use std::time::Instant;
 
 /// Does everything that attesters of a slot have to do. Ends at the latest two slots after it began.
 pub async fn run(ctx: Context, slot: Slot) {
-    let attesters = own_attesters(&ctx, slot);
+    let epoch = compute_epoch_at_slot(slot);
+    let until_ms = ctx.clock.start_of(slot.saturating_add(1));
+    let table = ctx.duties_with(until_ms, |table| table.attesters.contains_key(&epoch)).await;
+    let attesters = table.attesters_at(slot);
     if attesters.is_empty() {
         return;
     }
     let due_ms = ctx.clock.due_ms(slot, Deadline::Attestation);
     let head = head_or_deadline(&mut ctx.heads.clone(), &ctx.clock, slot, due_ms).await;
+    let attesters = own_attesters(&ctx, slot, attesters);
+    if attesters.is_empty() {
+        return;
+    }
     let mut steps = Steps::default();
     if ctx.clock.now_ms() > due_ms.saturating_add(1000) {
         let behind = ctx.clock.now_ms() - due_ms;
@@ -53,8 +60,7 @@ pub async fn run(ctx: Context, slot: Slot) {
 }
 
 /// Our attesters of a slot whose keys may sign; the others are told.
-fn own_attesters(ctx: &Context, slot: Slot) -> Vec<Attester> {
-    let all = ctx.duties.borrow().attesters_at(slot);
+fn own_attesters(ctx: &Context, slot: Slot, all: Vec<Attester>) -> Vec<Attester> {
     let (own, held): (Vec<Attester>, Vec<Attester>) = all
         .into_iter()
         .partition(|attester| ctx.gate.may_sign(&attester.duty.pubkey));

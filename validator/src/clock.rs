@@ -193,6 +193,21 @@ impl Clock {
     }
 }
 
+/// A time in words, `2026-03-01 13:05 UTC`.
+pub fn date_of(ms: u64) -> String {
+    let (days, minutes) = (ms / 86_400_000, ms / 60_000 % 1440);
+    // Years begin with March here, so that the leap day is the last; 719468 days lie between March of year 0 and 1970.
+    let day = days + 719_468;
+    let (era, day_of_era) = (day / 146_097, day % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day_of_month = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = (month_from_march + 2) % 12 + 1;
+    let year = era * 400 + year_of_era + u64::from(month < 3);
+    format!("{year}-{month:02}-{day_of_month:02} {:02}:{:02} UTC", minutes / 60, minutes % 60)
+}
+
 /// By how much our clock is ahead of one that read `date` (whole seconds, cut off) at some moment between `asked_ms` and
 /// `answered_ms` of ours: the least that explains it.
 fn ahead_of_date(date: u64, asked_ms: u64, answered_ms: u64) -> i64 {
@@ -235,6 +250,21 @@ mod tests {
         assert_eq!(ahead_of_date(10, 12_500, 12_900), 1_501);
         assert_eq!(ahead_of_date(10, 7_000, 8_000), -2_000);
         assert!(ahead_of_date(u64::MAX, 0, 0) < 0);
+    }
+
+    #[test]
+    fn dates_are_written_as_people_read_them() {
+        for (seconds, date) in [
+            (0, "1970-01-01 00:00 UTC"),
+            (784_887_151, "1994-11-15 08:12 UTC"),
+            (1_709_164_800, "2024-02-29 00:00 UTC"),
+            (1_709_251_199, "2024-02-29 23:59 UTC"),
+            (1_709_251_200, "2024-03-01 00:00 UTC"),
+            (4_102_444_800, "2100-01-01 00:00 UTC"),
+        ] {
+            assert_eq!(date_of(seconds * 1000), date);
+        }
+        assert!(date_of(u64::MAX).ends_with("UTC"));
     }
 
     #[test]

@@ -90,6 +90,19 @@ impl Context {
         }
     }
 
+    /// The duties as soon as those that `has` asks for are in the table, but not later than a time of the wall clock: at a
+    /// start and at an epoch's beginning they may come a moment after the slot.
+    pub async fn duties_with(&self, until_ms: u64, has: impl Fn(&DutyTable) -> bool) -> Arc<DutyTable> {
+        let mut duties = self.duties.clone();
+        let there = async { duties.wait_for(|table| has(table)).await.map(|table| table.clone()).ok() };
+        let table = tokio::select! {
+            biased;
+            table = there => table,
+            () = self.clock.sleep_until(until_ms) => None,
+        };
+        table.unwrap_or_else(|| self.duties.borrow().clone())
+    }
+
     /// Signs all of a moment and measures it.
     pub async fn sign(&self, messages: Vec<(BLSPubkey, Message<'_>)>) -> Vec<Result<BLSSignature, Refused>> {
         if messages.is_empty() {

@@ -26,8 +26,10 @@ const NO_BUILDER: u64 = 0;
 
 /// Makes every block of ours at a slot; there is one at most, unless two of our nodes disagree. Ends with the slot.
 pub async fn run(ctx: Context, slot: Slot) {
-    let duties = ctx.duties.borrow().proposers_at(slot);
-    for duty in duties {
+    let epoch = compute_epoch_at_slot(slot);
+    let until_ms = ctx.clock.due_ms(slot, Deadline::Attestation);
+    let table = ctx.duties_with(until_ms, |table| table.proposers.contains_key(&epoch)).await;
+    for duty in table.proposers_at(slot) {
         if !ctx.gate.may_sign(&duty.pubkey) {
             let why = "doppelganger protection still listens for a double of the key";
             ctx.report.missed(Kind::Block, slot, &[duty.validator_index], why);

@@ -28,16 +28,17 @@ pub async fn run(ctx: Context, slot: Slot) {
     if ctx.config.fork_at_epoch(compute_epoch_at_slot(slot)) < Fork::Altair {
         return;
     }
-    let Some(fetched) = ctx.duties.borrow().sync_at(slot) else {
+    let due_ms = ctx.clock.due_ms(slot, Deadline::SyncMessage);
+    let table = ctx.duties_with(due_ms, |table| table.sync_at(slot).is_some()).await;
+    let Some(fetched) = table.sync_at(slot).filter(|fetched| !fetched.duties.is_empty()) else {
         return;
     };
+    let head = head_or_deadline(&mut ctx.heads.clone(), &ctx.clock, slot, due_ms).await;
     let members = fetched.duties.iter().filter(|duty| ctx.gate.may_sign(&duty.pubkey));
     let members: Vec<SyncDuty> = members.cloned().collect();
     if members.is_empty() {
         return;
     }
-    let due_ms = ctx.clock.due_ms(slot, Deadline::SyncMessage);
-    let head = head_or_deadline(&mut ctx.heads.clone(), &ctx.clock, slot, due_ms).await;
     let mut steps = Steps::default();
     let begun = Instant::now();
     let (root, from) = match head_root(&ctx, slot, head).await {

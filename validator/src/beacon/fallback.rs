@@ -171,6 +171,19 @@ impl Nodes {
         self.gather(ask, at_once, call).await
     }
 
+    /// Tells every node that may be asked, at once; good if one of them took it.
+    pub async fn tell_all<T, F>(
+        &self,
+        ask: Ask,
+        call: impl Fn(Arc<Node>, Duration) -> F,
+    ) -> Result<Answer<T>, Unanswered>
+    where
+        F: Future<Output = Result<T, CallError>>,
+    {
+        let patience = ask.within;
+        self.gather(Ask { patience, ..ask }, self.list.len(), call).await
+    }
+
     async fn gather<T, F>(
         &self,
         ask: Ask,
@@ -215,6 +228,7 @@ impl Nodes {
                         if at_once == 1 {
                             break;
                         }
+                        // The others are given their time too.
                     }
                     Some((_, Err(error))) => {
                         errors.push(error);
@@ -250,6 +264,7 @@ impl Nodes {
         }
         match syncing {
             Ok((syncing, _)) => {
+                clock.heard_head(position, syncing.head_slot);
                 let known = lock(&node.health).identity.clone();
                 let met = if matches!(known, Identity::Same { .. }) {
                     Ok((known, None))
