@@ -2,9 +2,13 @@
 #![forbid(unsafe_code)]
 
 mod interchange;
+mod model;
+mod power_cut;
+mod start;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// The repository's root.
@@ -48,4 +52,48 @@ fn skip(name: &str, what: &str) {
         "'{name}' cannot run ({what}) and tests/skips.txt does not allow that"
     );
     writeln!(std::io::stderr(), "\nSKIPPED {name}: {what}").ok();
+}
+
+/// Random tests run a tenth of their counts with every change, and all of them in a long run.
+fn long() -> bool {
+    std::env::var("WREN_TEST_LONG").is_ok_and(|value| value == "1")
+}
+
+/// Numbers that look random and are the same in every run.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 = self
+            .0
+            .wrapping_mul(6364136223846793005)
+            .wrapping_add(1442695040888963407);
+        (self.0 >> 33) % limit
+    }
+}
+
+const MODE: &str = "WREN_TEST_CHILD";
+
+/// What the parent asks of this process, if it is a child: mode, folder, number.
+fn child_mode() -> Option<(String, PathBuf, u64)> {
+    let asked = std::env::var(MODE).ok()?;
+    let mut parts = asked.splitn(3, ' ');
+    let (mode, number, folder) = (parts.next()?, parts.next()?, parts.next()?);
+    Some((mode.into(), folder.into(), number.parse().ok()?))
+}
+
+/// The command that runs one test of this program in another process.
+fn child_command(test: &str, mode: &str, folder: &Path, number: u64) -> Command {
+    let mut command = Command::new(std::env::current_exe().expect("this program has a path"));
+    command
+        .args([test, "--exact", "--nocapture", "--test-threads=1"])
+        .env(MODE, format!("{mode} {number} {}", folder.display()))
+        .stdout(Stdio::piped());
+    command
+}
+
+fn spawn_child(test: &str, mode: &str, folder: &Path, number: u64) -> Child {
+    child_command(test, mode, folder, number)
+        .spawn()
+        .expect("it can be started")
 }
