@@ -10,6 +10,9 @@ const INVALID: u8 = 3;
 /// A file could not be read or written.
 const IO: u8 = 4;
 
+/// Another client signs with a key of this one.
+pub(crate) const DOUBLE: u8 = 129;
+
 /// The list as `--help` shows it.
 pub(crate) const HELP: &str = "\
 Exit codes:
@@ -18,7 +21,8 @@ Exit codes:
   2    the command line is wrong
   3    the input is not a valid object of its type
   4    a file cannot be read or written
-  101  a bug in wren: please report what it printed";
+  101  a bug in wren: please report what it printed
+  129  `validator`: another client signs with one of its keys";
 
 /// Why a command stopped, with the code it ends with. The message says what to do about it.
 #[derive(Debug)]

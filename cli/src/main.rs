@@ -2,9 +2,11 @@
 #![forbid(unsafe_code)]
 
 mod exit;
+mod logging;
 mod network;
 mod ssz;
 mod transition;
+mod validator;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -36,12 +38,15 @@ enum Command {
     Ssz(ssz::Args),
     /// Apply blocks to a state and check every rule, signature and root
     Transition(transition::Args),
+    /// Do validators' duties through a beacon node
+    Validator(validator::Args),
 }
 
 fn main() -> ExitCode {
     let result = match Wren::parse().command {
         Command::Ssz(args) => ssz::run(args),
         Command::Transition(args) => transition::run(&args),
+        Command::Validator(args) => validator::run(args),
     };
     result.unwrap_or_else(|failure| {
         eprintln!("wren: {}", failure.message);

@@ -110,15 +110,17 @@ pub async fn head_or_deadline(
     due_ms: u64,
 ) -> Option<SeenHead> {
     let arrived = async {
-        match heads.wait_for(|heads| heads.head_of(slot).is_some()).await {
-            Ok(heads) => heads.head_of(slot),
+        let arrived = heads.wait_for(|heads| heads.head_of(slot).is_some()).await;
+        let head = arrived.ok().and_then(|heads| heads.head_of(slot));
+        match head {
+            Some(head) => head,
             // No streams any more: the deadline is what is left.
-            Err(_) => std::future::pending().await,
+            None => std::future::pending().await,
         }
     };
     tokio::select! {
         biased;
-        head = arrived => head,
+        head = arrived => Some(head),
         () = clock.sleep_until(due_ms) => None,
     }
 }

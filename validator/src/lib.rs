@@ -24,6 +24,7 @@ pub mod prepare;
 pub mod propose;
 pub mod publish;
 pub mod report;
+pub mod run;
 pub mod settings;
 pub mod signer;
 pub mod slashing_protection;

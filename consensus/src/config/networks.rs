@@ -45,6 +45,12 @@ pub fn public_network(genesis_validators_root: &Root) -> Option<&'static str> {
     network.map(|(name, _)| *name)
 }
 
+/// The genesis validators root of a public network by its name.
+pub fn genesis_validators_root(network: &str) -> Option<Root> {
+    let network = PUBLIC.iter().find(|(name, _)| *name == network);
+    network.map(|(_, root)| *root)
+}
+
 impl Config {
     /// The config of a built-in network. Fails for an unknown name, and for a network of another preset than this
     /// program is compiled for.

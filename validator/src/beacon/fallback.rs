@@ -136,6 +136,13 @@ impl Nodes {
         ranks.min().map(|(_, position)| position)
     }
 
+    /// Whether the node at `position` may be asked for what is signed, and how many of all may.
+    pub fn ready(&self, position: usize, epoch: Epoch) -> (bool, usize) {
+        let ready = |node: &Arc<Node>| lock(&node.health).rank(Need::Head, epoch).is_some();
+        let one = self.list.get(position).is_some_and(ready);
+        (one, self.list.iter().filter(|node| ready(node)).count())
+    }
+
     /// Why no node may be asked: each with its fault.
     fn faults(&self, ask: &Ask) -> Unanswered {
         let fault = |node: &Arc<Node>| {
