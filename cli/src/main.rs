@@ -1,10 +1,15 @@
 //! The `wren` binary: every command an operator types, thin over the libraries.
 #![forbid(unsafe_code)]
 
+mod datadir;
 mod exit;
+mod keys;
 mod network;
+mod slashing;
 mod ssz;
+mod terminal;
 mod transition;
+mod voluntary_exit;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -36,12 +41,21 @@ enum Command {
     Ssz(ssz::Args),
     /// Apply blocks to a state and check every rule, signature and root
     Transition(transition::Args),
+    /// Make, import, list, export and delete signing keys
+    Keys(keys::Args),
+    /// Look after the record of what was signed
+    Slashing(slashing::Args),
+    /// Leave the validator set
+    Exit(voluntary_exit::Args),
 }
 
 fn main() -> ExitCode {
     let result = match Wren::parse().command {
         Command::Ssz(args) => ssz::run(args),
         Command::Transition(args) => transition::run(&args),
+        Command::Keys(args) => keys::run(args),
+        Command::Slashing(args) => slashing::run(args),
+        Command::Exit(args) => voluntary_exit::run(args),
     };
     result.unwrap_or_else(|failure| {
         eprintln!("wren: {}", failure.message);

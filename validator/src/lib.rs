@@ -7,6 +7,7 @@
 // In tests a failed `unwrap` is a failed test.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod exit;
 pub mod files;
 pub mod interchange;
 pub mod keys;
