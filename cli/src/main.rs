@@ -1,12 +1,17 @@
 //! The `wren` binary: every command an operator types, thin over the libraries.
 #![forbid(unsafe_code)]
 
+mod datadir;
 mod exit;
 mod logging;
+mod keys;
 mod network;
+mod slashing;
 mod ssz;
+mod terminal;
 mod transition;
 mod validator;
+mod voluntary_exit;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -40,6 +45,12 @@ enum Command {
     Transition(transition::Args),
     /// Do validators' duties through a beacon node
     Validator(validator::Args),
+    /// Make, import, list, export and delete signing keys
+    Keys(keys::Args),
+    /// Look after the record of what was signed
+    Slashing(slashing::Args),
+    /// Leave the validator set
+    Exit(voluntary_exit::Args),
 }
 
 fn main() -> ExitCode {
@@ -47,6 +58,9 @@ fn main() -> ExitCode {
         Command::Ssz(args) => ssz::run(args),
         Command::Transition(args) => transition::run(&args),
         Command::Validator(args) => validator::run(args),
+        Command::Keys(args) => keys::run(args),
+        Command::Slashing(args) => slashing::run(args),
+        Command::Exit(args) => voluntary_exit::run(args),
     };
     result.unwrap_or_else(|failure| {
         eprintln!("wren: {}", failure.message);

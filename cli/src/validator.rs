@@ -1,13 +1,12 @@
 //! `wren validator`: the validator client.
 
+use crate::datadir::Datadir;
 use crate::exit::{self, Failure};
 use crate::{logging, network};
 use ::validator::beacon::NodeUrl;
 use ::validator::run::{Ended, KnownGenesis, Options, run as run_client};
 use ::validator::settings::parse_address;
 use clap::{ArgAction, Args as ClapArgs};
-use consensus::config::genesis_validators_root;
-use consensus::ssz::Bytes;
 use consensus::types::ExecutionAddress;
 use std::fs::File;
 use std::io::Read;
@@ -15,8 +14,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// The first fields of a state: its genesis time and the root of its validators.
-const STATE_HEAD_BYTES: usize = 40;
 /// A file of certificates is far smaller.
 const MAX_CERTIFICATES_BYTES: u64 = 4 << 20;
 
@@ -31,9 +28,8 @@ pub(crate) struct Args {
     /// mainnet, sepolia, hoodi, devnet; a folder with config.yaml and genesis.ssz; or a config.yaml alone
     #[arg(long, value_name = "NAME|DIR|FILE")]
     network: String,
-    /// Where everything is kept; this client's part is in its folder `validator`
-    #[arg(long, value_name = "DIR", default_value = "wren-data")]
-    datadir: PathBuf,
+    #[command(flatten)]
+    datadir: Datadir,
 
     /// Beacon APIs, first choice first, separated by commas; http or https, credentials and a path allowed
     #[arg(long, value_name = "URL", value_delimiter = ',', default_value = "http://127.0.0.1:5052")]
@@ -90,7 +86,7 @@ fn options(args: Args) -> Result<Options, Failure> {
     Ok(Options {
         genesis: known_genesis(&args.network)?,
         config,
-        folder: args.datadir.join("validator"),
+        folder: args.datadir.validator()?,
         nodes,
         authorities,
         broadcast: args.broadcast,
@@ -112,33 +108,19 @@ fn read_certificates(path: &Path) -> Result<Vec<u8>, Failure> {
     Ok(bytes)
 }
 
-/// What the network's name or folder says of its genesis: the root where it is known by name, both where there is a
-/// genesis state.
+/// What is known of the genesis without asking a node.
 fn known_genesis(network: &str) -> Result<KnownGenesis, Failure> {
-    let folder = Path::new(network);
-    if !folder.exists() {
-        return Ok(KnownGenesis {
-            validators_root: genesis_validators_root(network),
-            time: None,
-        });
-    }
-    let state = folder.join("genesis.ssz");
-    if !folder.is_dir() || !state.exists() {
-        return Ok(KnownGenesis::default());
-    }
-    let failed = |error| Failure::io(format!("cannot read {}", state.display()), &error);
-    let mut head = [0; STATE_HEAD_BYTES];
-    File::open(&state).and_then(|mut file| file.read_exact(&mut head)).map_err(failed)?;
-    let (time, root) = head.split_at(8);
-    Ok(KnownGenesis {
-        validators_root: root.try_into().ok().map(Bytes),
-        time: time.try_into().ok().map(u64::from_le_bytes),
-    })
+    let known = network::known_genesis(network)?;
+    Ok(known.map_or_else(KnownGenesis::default, |known| KnownGenesis {
+        validators_root: Some(known.validators_root),
+        time: known.time,
+    }))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use consensus::ssz::Bytes;
 
     #[test]
     fn genesis_is_known_by_name_or_from_the_folder() {

@@ -13,6 +13,7 @@ pub mod clock;
 pub mod context;
 pub mod doppelganger;
 pub mod duties;
+pub mod exit;
 pub mod fetch;
 pub mod files;
 pub mod gate;

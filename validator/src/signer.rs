@@ -19,10 +19,12 @@ pub use refused::Refused;
 use crate::keys::KeyStore;
 use crate::settings::{KeySettings, Settings};
 use crate::slashing_protection::{FILE_NAME, KeyState, Record, SlashingProtection};
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use consensus::Config;
 use consensus::ssz::Root;
-use consensus::types::{BLSPubkey, BLSSignature, ExecutionAddress, Slot};
+use consensus::types::{BLSPubkey, BLSSignature, ExecutionAddress, Slot, VoluntaryExit};
+use crypto::bls::SecretKey;
+use crypto::derive::SecretBytes;
 use local::{LocalKey, Permit};
 use message::{Kind, Network};
 use std::collections::BTreeMap;
@@ -244,6 +246,21 @@ impl Signer {
     pub fn settings(&self, key: &BLSPubkey) -> KeySettings {
         self.0.settings.read().unwrap_or_else(PoisonError::into_inner).of(key)
     }
+}
+
+/// Signs a voluntary exit with a key that no signer holds.
+pub(crate) fn sign_exit(
+    secret: &SecretBytes,
+    config: &Config,
+    genesis_validators_root: Root,
+    exit: &VoluntaryExit,
+) -> Result<BLSSignature> {
+    let network = Network {
+        config: config.clone(),
+        genesis_validators_root,
+    };
+    let key = SecretKey::from_bytes(secret).map_err(|error| anyhow!("{error}"))?;
+    Ok(LocalKey::new(key).sign(Permit::Harmless(message::exit_permit(&network, exit))))
 }
 
 /// Nothing is signed ahead of the slot after the current one: it would block the key until then.

@@ -12,11 +12,17 @@
 //! The local secret lies beside what it opens: it protects a key file that is copied or backed up alone, not one that is
 //! taken together with the secret. Whoever can read both can sign. What protects them is that both have mode 0600.
 
+mod create;
 mod import;
+mod keystores;
+mod manage;
 mod store;
 
 #[cfg(test)]
 mod tests;
 
+pub use create::{Withdrawals, deposit_file, derive_signing_keys, sign_deposit};
 pub use import::{Candidate, Imported, Outcome, Standing, Vouch, import};
+pub use keystores::{KeystoreFile, find_keystores, read_password};
+pub use manage::Keys;
 pub use store::{KeyStore, MAX_KEYS};

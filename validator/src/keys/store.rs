@@ -4,6 +4,7 @@
 //! can open in need. An operator's keystore takes seconds and 256 MiB to open, by design; since the password here is
 //! random, one round of derivation is enough, and a hundred keys open at once.
 
+use super::Candidate;
 use crate::files;
 use anyhow::{Context, Result, anyhow, bail};
 use consensus::ssz::Bytes;
@@ -151,14 +152,23 @@ pub(crate) struct Unlocked<'a> {
 impl Unlocked<'_> {
     /// Reads one key. Its file must hold the key of its name.
     pub(crate) fn load(&self, key: &BLSPubkey) -> Result<SecretBytes> {
+        Ok(self.load_with_description(key)?.secret)
+    }
+
+    /// The same, with what else its file says.
+    pub(crate) fn load_with_description(&self, key: &BLSPubkey) -> Result<Candidate> {
         let path = self.store.key_path(key);
-        let opened = || -> Result<SecretBytes> {
+        let opened = || -> Result<Candidate> {
             files::check_private(&path)?;
             let keystore = Keystore::from_json(&files::read_limited(&path, MAX_KEY_FILE)?)?;
             if keystore.pubkey() != Some(&key.0) {
                 bail!("it is not the key of its name");
             }
-            Ok(keystore.decrypt(&self.password)?)
+            Ok(Candidate {
+                secret: keystore.decrypt(&self.password)?,
+                path: keystore.path().to_owned(),
+                description: keystore.description().map(str::to_owned),
+            })
         };
         opened().with_context(|| {
             let path = path.display();

@@ -177,7 +177,7 @@ impl Message<'_> {
             Message::ValidatorRegistration(registration) => validator_registration(network, registration, key)?,
             Message::VoluntaryExit(exit) => Demand {
                 due: None,
-                kind: Kind::Harmless(Harmless(exit_root(network, exit))),
+                kind: Kind::Harmless(exit_permit(network, exit)),
             },
             Message::RandaoReveal(epoch) => Demand {
                 due: None,
@@ -287,8 +287,8 @@ fn validator_registration(
 }
 
 /// Spec: deneb/beacon-chain.md, `process_voluntary_exit` (EIP-7044).
-fn exit_root(network: &Network, exit: &VoluntaryExit) -> Root {
+pub(super) fn exit_permit(network: &Network, exit: &VoluntaryExit) -> Harmless {
     let version = network.config.capella_fork_version;
     let domain = compute_domain(DOMAIN_VOLUNTARY_EXIT, version, network.genesis_validators_root);
-    signing_root_of(exit.hash_tree_root(Fork::Capella), domain)
+    Harmless(signing_root_of(exit.hash_tree_root(Fork::Capella), domain))
 }
