@@ -1,12 +1,18 @@
 //! The `wren` binary: every command an operator types, thin over the libraries.
 #![forbid(unsafe_code)]
 
+mod datadir;
 mod exit;
 mod logging;
+mod keys;
 mod network;
 mod node;
+mod slashing;
 mod ssz;
+mod terminal;
 mod transition;
+mod validator;
+mod voluntary_exit;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -39,6 +45,14 @@ enum Command {
     Ssz(ssz::Args),
     /// Apply blocks to a state and check every rule, signature and root
     Transition(transition::Args),
+    /// Do validators' duties through a beacon node
+    Validator(validator::Args),
+    /// Make, import, list, export and delete signing keys
+    Keys(keys::Args),
+    /// Look after the record of what was signed
+    Slashing(slashing::Args),
+    /// Leave the validator set
+    Exit(voluntary_exit::Args),
 }
 
 fn main() -> ExitCode {
@@ -46,6 +60,10 @@ fn main() -> ExitCode {
         Command::Node(args) => node::run(*args),
         Command::Ssz(args) => ssz::run(args),
         Command::Transition(args) => transition::run(&args),
+        Command::Validator(args) => validator::run(args),
+        Command::Keys(args) => keys::run(args),
+        Command::Slashing(args) => slashing::run(args),
+        Command::Exit(args) => voluntary_exit::run(args),
     };
     result.unwrap_or_else(|failure| {
         eprintln!("wren: {}", failure.message);
