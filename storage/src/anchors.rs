@@ -5,8 +5,8 @@
 //! and the one before it for the differences that lie between.
 
 use crate::db::Storage;
-use crate::error::{Result, bad_file, io_error};
-use crate::files;
+use crate::error::{Result, io_error};
+use crate::files::{self, bad_file};
 use crate::states::layer::Layer;
 use crate::states::{StateId, writer};
 use consensus::State;
@@ -32,9 +32,14 @@ impl Storage {
     /// Writes `state` as a new anchor; `block_root` is the root of the latest block it has seen. On disk when it returns.
     /// Older anchors than the two newest go, with the differences that count from them.
     pub fn write_anchor(&self, state: &State, block_root: &Root) -> Result<()> {
-        let id = StateId { slot: state.slot, block_root: *block_root };
+        let id = StateId {
+            slot: state.slot,
+            block_root: *block_root,
+        };
         let path = self.anchor_path(&id);
-        files::write_file(&path, |out| writer::write(out, state, &id, None).map_err(io_error("writing", &path)))?;
+        files::write_file(&path, |out| {
+            writer::write(out, state, &id, None).map_err(io_error("writing", &path))
+        })?;
         self.drop_old_anchors()
     }
 
@@ -45,7 +50,9 @@ impl Storage {
             let Some(id) = read_name(&path) else {
                 continue;
             };
-            let size = fs::metadata(&path).map_err(io_error("asking for the size of", &path))?.len();
+            let size = fs::metadata(&path)
+                .map_err(io_error("asking for the size of", &path))?
+                .len();
             anchors.push(Anchor { id, path, size });
         }
         anchors.sort_by_key(|anchor| anchor.id.slot);
@@ -71,13 +78,14 @@ impl Storage {
 
     fn drop_old_anchors(&self) -> Result<()> {
         let anchors = self.anchors()?;
-        let (old, kept) = anchors.split_at(anchors.len().saturating_sub(KEPT));
+        let old = &anchors[..anchors.len().saturating_sub(KEPT)];
         for anchor in old {
             fs::remove_file(&anchor.path).map_err(io_error("removing", &anchor.path))?;
         }
-        match (old, kept) {
-            ([], _) | (_, []) => Ok(()),
-            (_, [oldest, ..]) => self.drop_states_before(oldest.id.slot),
+        if old.is_empty() {
+            Ok(())
+        } else {
+            self.drop_baseless_states()
         }
     }
 

@@ -56,7 +56,11 @@ impl Batch {
         }
         let key = schema::block_key(block.slot, &block.root).to_vec();
         self.old_blocks.push((key, schema::with_fork(block.fork, &block.ssz)));
-        self.put(Family::Default, &schema::root_key(&block.root), &block.slot.to_be_bytes());
+        self.put(
+            Family::Default,
+            &schema::root_key(&block.root),
+            &block.slot.to_be_bytes(),
+        );
         Ok(())
     }
 
@@ -84,7 +88,12 @@ impl Storage {
         let value = value.ok_or_else(|| damaged(format!("block {root} of slot {slot} is listed but not there")))?;
         let (fork, ssz) = schema::split_fork(&value)?;
         let ssz = ssz.to_vec();
-        Ok(Some(StoredBlock { slot, root: *root, fork, ssz }))
+        Ok(Some(StoredBlock {
+            slot,
+            root: *root,
+            fork,
+            ssz,
+        }))
     }
 
     /// The slot of the block with this root.
@@ -161,7 +170,10 @@ impl Storage {
         writer.finish()?;
         let mut ingest = IngestExternalFileOptions::default();
         ingest.set_move_files(true);
-        let taken = self.inner.db.ingest_external_file_cf_opts(self.family(family), &ingest, vec![path]);
+        let taken = self
+            .inner
+            .db
+            .ingest_external_file_cf_opts(self.family(family), &ingest, vec![path]);
         taken.map_err(Error::from)
     }
 }

@@ -51,7 +51,11 @@ impl Storage {
         self.want_room()?;
         let mut writes = WriteBatch::default();
         for sidecar in sidecars {
-            writes.put_cf(self.family(Family::Columns), key(sidecar)?, schema::with_fork(sidecar.fork, &sidecar.ssz));
+            writes.put_cf(
+                self.family(Family::Columns),
+                key(sidecar)?,
+                schema::with_fork(sidecar.fork, &sidecar.ssz),
+            );
         }
         self.write_unlogged(writes)
     }
@@ -60,7 +64,8 @@ impl Storage {
     /// `blocks` for why). Refused with `DiskLow` where room is short.
     pub fn put_old_sidecars(&self, sidecars: &[StoredSidecar]) -> Result<()> {
         self.want_room()?;
-        let item = |sidecar: &StoredSidecar| Ok((key(sidecar)?.to_vec(), schema::with_fork(sidecar.fork, &sidecar.ssz)));
+        let item =
+            |sidecar: &StoredSidecar| Ok((key(sidecar)?.to_vec(), schema::with_fork(sidecar.fork, &sidecar.ssz)));
         let items: Result<Vec<_>> = sidecars.iter().map(item).collect();
         match items? {
             items if items.is_empty() => Ok(()),
@@ -91,12 +96,18 @@ impl Storage {
         let from = schema::sidecar_key(slot, root, kind, 0);
         let last = schema::sidecar_key(slot, root, kind, u16::MAX);
         let items = self.range(Family::Columns, &from, &last);
-        items.map(|item| Ok(u64::from(schema::split_sidecar_key(&item?.0)?.3))).collect()
+        items
+            .map(|item| Ok(u64::from(schema::split_sidecar_key(&item?.0)?.3)))
+            .collect()
     }
 
     /// All sidecars of one kind in these slots, in order of slot, those off the canonical chain included. Reads as it
     /// goes.
-    pub fn sidecars_in(&self, kind: Sidecar, slots: Range<Slot>) -> impl Iterator<Item = Result<StoredSidecar>> + use<'_> {
+    pub fn sidecars_in(
+        &self,
+        kind: Sidecar,
+        slots: Range<Slot>,
+    ) -> impl Iterator<Item = Result<StoredSidecar>> + use<'_> {
         let from = slots.start.max(self.pruned_columns_below());
         let items = self.range(Family::Columns, &from.to_be_bytes(), &slots.end.to_be_bytes());
         let sidecars = items.map(|item| {
@@ -104,7 +115,14 @@ impl Storage {
             let (slot, root, kind, index) = schema::split_sidecar_key(&key)?;
             let (fork, ssz) = schema::split_fork(&value)?;
             let (index, ssz) = (u64::from(index), ssz.to_vec());
-            Ok(StoredSidecar { slot, root, kind, index, fork, ssz })
+            Ok(StoredSidecar {
+                slot,
+                root,
+                kind,
+                index,
+                fork,
+                ssz,
+            })
         });
         sidecars.filter(move |item: &Result<StoredSidecar>| item.as_ref().map_or(true, |found| found.kind == kind))
     }
@@ -119,6 +137,10 @@ impl Storage {
 fn key(sidecar: &StoredSidecar) -> Result<[u8; 43]> {
     match u16::try_from(sidecar.index) {
         Ok(index) if index < u16::MAX => Ok(schema::sidecar_key(sidecar.slot, &sidecar.root, sidecar.kind, index)),
-        _ => Err(Error::Misuse(format!("sidecar index {}, at most {}", sidecar.index, u16::MAX - 1))),
+        _ => Err(Error::Misuse(format!(
+            "sidecar index {}, at most {}",
+            sidecar.index,
+            u16::MAX - 1
+        ))),
     }
 }

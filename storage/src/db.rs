@@ -6,8 +6,8 @@
 
 use crate::disk::DiskLimits;
 use crate::error::{Error, Result, damaged, io_error};
-use crate::schema::{self, Family, Name};
 use crate::files;
+use crate::schema::{self, Family, Name};
 use consensus::preset::PRESET_NAME;
 use consensus::types::{Root, Slot};
 use rocksdb::{BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBRecoveryMode};
@@ -207,7 +207,9 @@ impl Storage {
             return identity.check(&found, self.dir());
         }
         if self.range(Family::Default, &[], &[0xff]).next().is_some() {
-            return Err(damaged("it does not say which chain it is for, though there is data in it"));
+            return Err(damaged(
+                "it does not say which chain it is for, though there is data in it",
+            ));
         }
         let mut batch = self.batch();
         batch.put(Family::Default, Name::Identity.key(), &identity.encode());
@@ -252,7 +254,10 @@ impl Storage {
         read.set_iterate_lower_bound(from);
         read.set_iterate_upper_bound(to);
         read.fill_cache(false);
-        let items = self.inner.db.iterator_cf_opt(self.family(family), read, IteratorMode::Start);
+        let items = self
+            .inner
+            .db
+            .iterator_cf_opt(self.family(family), read, IteratorMode::Start);
         items.map(|item| item.map_err(Error::from))
     }
 
@@ -272,7 +277,12 @@ pub struct Batch {
 
 impl fmt::Debug for Batch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Batch({} writes, {} old blocks)", self.writes.len(), self.old_blocks.len())
+        write!(
+            f,
+            "Batch({} writes, {} old blocks)",
+            self.writes.len(),
+            self.old_blocks.len()
+        )
     }
 }
 
@@ -338,7 +348,10 @@ fn is_new(path: &Path) -> Result<bool> {
 /// A family that this version does not know was made by a newer one, or for another purpose.
 fn check_families(path: &Path) -> Result<()> {
     let found = DB::list_cf(&rocksdb::Options::default(), path)?;
-    match found.iter().find(|name| Family::ALL.iter().all(|family| family.name() != name.as_str())) {
+    match found
+        .iter()
+        .find(|name| Family::ALL.iter().all(|family| family.name() != name.as_str()))
+    {
         None => Ok(()),
         Some(unknown) => Err(Error::Mismatch(format!(
             "the database in {} has a family '{unknown}', which version {} of the schema does not: it was made by a \

@@ -107,6 +107,3 @@ pub(crate) fn io_error(doing: &str, path: &Path) -> impl FnOnce(io::Error) -> Er
 pub(crate) fn damaged(what: impl fmt::Display) -> Error {
     Error::Damaged(what.to_string())
 }
-pub(crate) fn bad_file(path: &Path, error: &dyn fmt::Display) -> Error {
-    damaged(format!("{}: {error}", path.display()))
-}

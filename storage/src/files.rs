@@ -40,7 +40,9 @@ pub(crate) fn sync_folder(path: &Path) -> Result<()> {
 
 /// Removes what a crash left under a temporary name.
 pub(crate) fn clear_temporary(folder: &Path) -> Result<()> {
-    clear(folder, |path| path.extension().is_some_and(|ending| ending == TEMPORARY))
+    clear(folder, |path| {
+        path.extension().is_some_and(|ending| ending == TEMPORARY)
+    })
 }
 
 /// Removes all files in a folder.
@@ -130,7 +132,10 @@ impl Storage {
     pub fn save_file(&self, name: &str, bytes: &[u8]) -> Result<()> {
         let path = self.saved_path(name)?;
         if bytes.len() as u64 > MAX_SAVED {
-            return Err(Error::Misuse(format!("'{name}' has {} bytes, at most {MAX_SAVED}", bytes.len())));
+            return Err(Error::Misuse(format!(
+                "'{name}' has {} bytes, at most {MAX_SAVED}",
+                bytes.len()
+            )));
         }
         write_file(&path, |out| out.write_all(bytes).map_err(io_error("writing", &path)))
     }
@@ -143,7 +148,10 @@ impl Storage {
             return Ok(None);
         };
         let mut bytes = Vec::new();
-        reader.take(MAX_SAVED).read_to_end(&mut bytes).map_err(|error| bad_file(&path, &error))?;
+        reader
+            .take(MAX_SAVED)
+            .read_to_end(&mut bytes)
+            .map_err(|error| bad_file(&path, &error))?;
         Ok(Some(bytes))
     }
 
@@ -159,7 +167,9 @@ impl Storage {
     fn saved_path(&self, name: &str) -> Result<PathBuf> {
         let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
         if name.is_empty() || !name.bytes().all(plain) {
-            return Err(Error::Misuse(format!("'{name}' is no name for a saved file: small letters, digits and _ only")));
+            return Err(Error::Misuse(format!(
+                "'{name}' is no name for a saved file: small letters, digits and _ only"
+            )));
         }
         Ok(self.dir().join("saved").join(format!("{name}.zst")))
     }

@@ -73,7 +73,11 @@ impl Storage {
 impl Batch {
     /// Sets the head.
     pub fn set_head(&mut self, slot: Slot, root: &Root) {
-        self.put(Family::Default, Name::Head.key(), &[&slot.to_le_bytes()[..], &root.0].concat());
+        self.put(
+            Family::Default,
+            Name::Head.key(),
+            &[&slot.to_le_bytes()[..], &root.0].concat(),
+        );
     }
 
     /// Sets the justified checkpoint.
@@ -120,7 +124,10 @@ impl Batch {
         let key = schema::value_key(name);
         match value {
             Some(value) if value.len() > MAX_VALUE => {
-                let sentence = format!("value '{name}' has {} bytes, at most {MAX_VALUE}: use a saved file", value.len());
+                let sentence = format!(
+                    "value '{name}' has {} bytes, at most {MAX_VALUE}: use a saved file",
+                    value.len()
+                );
                 return Err(Error::Misuse(sentence));
             }
             Some(value) => self.put(Family::Default, &key, value),

@@ -198,7 +198,12 @@ pub fn split_fork(value: &[u8]) -> Result<(Fork, &[u8])> {
 /// A fork from its byte.
 pub fn read_fork(byte: u8) -> Result<Fork> {
     let fork = Fork::ALL.get(byte as usize).copied();
-    fork.ok_or_else(|| damaged(format!("fork number {byte}, where at most {} is known", Fork::ALL.len() - 1)))
+    fork.ok_or_else(|| {
+        damaged(format!(
+            "fork number {byte}, where at most {} is known",
+            Fork::ALL.len() - 1
+        ))
+    })
 }
 
 /// A slot as it stands in keys.
@@ -213,5 +218,9 @@ pub fn read_root(bytes: &[u8]) -> Result<Root> {
 }
 
 fn bad_key(what: &str, key: &[u8]) -> crate::Error {
-    damaged(format!("{} bytes where a {what} should stand: {:02x?}", key.len(), &key[..key.len().min(64)]))
+    damaged(format!(
+        "{} bytes where a {what} should stand: {:02x?}",
+        key.len(),
+        &key[..key.len().min(64)]
+    ))
 }

@@ -27,6 +27,7 @@ use consensus::preset::SLOTS_PER_EPOCH;
 use consensus::types::{Root, Slot};
 use layer::{Layer, Layers};
 use rocksdb::WriteBatch;
+use std::collections::HashSet;
 use std::io::{self, Cursor};
 use zstd::stream::{Decoder, Encoder};
 
@@ -67,12 +68,18 @@ impl Storage {
     /// otherwise as the difference that is due. To be called about once an epoch, with rising slots. Takes seconds with a
     /// large registry, so not on the thread that commits blocks. On disk when it returns.
     pub fn save_state(&self, state: &State, block_root: &Root) -> Result<SavedAs> {
-        let id = StateId { slot: state.slot, block_root: *block_root };
+        let id = StateId {
+            slot: state.slot,
+            block_root: *block_root,
+        };
         if self.find(&id)?.is_some() {
             return Ok(SavedAs::Known);
         }
         let epochs_since = |base: &StateId| (state.slot - base.slot) / SLOTS_PER_EPOCH;
-        let Some(anchor) = self.anchor_before(state.slot)?.filter(|base| epochs_since(base) < EPOCHS_PER_ANCHOR) else {
+        let Some(anchor) = self
+            .anchor_before(state.slot)?
+            .filter(|base| epochs_since(base) < EPOCHS_PER_ANCHOR)
+        else {
             self.write_anchor(state, block_root)?;
             return Ok(SavedAs::Anchor);
         };
@@ -105,36 +112,60 @@ impl Storage {
 
     /// Drops the states of single epochs (level 2) below `slot`; those of every 32nd epoch stay as long as their anchor.
     pub fn prune_states(&self, slot: Slot) -> Result<()> {
-        self.drop_differences(2, slot)
+        let old = self.on_level(2, 0, slot)?;
+        self.drop_states(2, &old)
     }
 
-    pub(crate) fn drop_states_before(&self, slot: Slot) -> Result<()> {
-        LEVELS.iter().try_for_each(|level| self.drop_differences(*level, slot))
+    /// Drops what counts from states that are no longer there.
+    pub(crate) fn drop_baseless_states(&self) -> Result<()> {
+        let mut kept: HashSet<StateId> = self.anchors()?.iter().map(|anchor| anchor.id).collect();
+        for level in LEVELS {
+            let mut lost = Vec::new();
+            for id in self.on_level(level, 0, Slot::MAX)? {
+                match self.difference(level, &id)?.and_then(|layer| layer.base()) {
+                    Some(base) if kept.contains(&base) => _ = kept.insert(id),
+                    _ => lost.push(id),
+                }
+            }
+            self.drop_states(level, &lost)?;
+        }
+        Ok(())
     }
 
-    fn drop_differences(&self, level: u8, below: Slot) -> Result<()> {
-        let old = self.on_level(level, 0, below)?;
-        if old.is_empty() {
+    /// Flushed by themselves: in one file with the next difference, which has the highest key, these lowest ones would
+    /// make compaction rewrite all that lies between.
+    fn drop_states(&self, level: u8, ids: &[StateId]) -> Result<()> {
+        if ids.is_empty() {
             return Ok(());
         }
         let mut writes = WriteBatch::default();
-        for id in old {
-            writes.delete_cf(self.family(Family::States), schema::state_key(level, id.slot, &id.block_root));
+        for id in ids {
+            writes.delete_cf(
+                self.family(Family::States),
+                schema::state_key(level, id.slot, &id.block_root),
+            );
         }
         self.write_unlogged(writes)?;
-        let (from, to) = (schema::state_key(level, 0, &Root::ZERO), schema::state_key(level, below, &Root::ZERO));
-        Ok(self.inner.db.delete_file_in_range_cf(self.family(Family::States), from, to)?)
+        Ok(self.inner.db.flush_cf(self.family(Family::States))?)
     }
 
     fn put_difference(&self, state: &State, id: &StateId, level: u8, base: &StateId) -> Result<SavedAs> {
         let layers = self.layers(base)?;
-        let layers = layers.ok_or_else(|| damaged(format!("the state at slot {} is listed but not there", base.slot)))?;
+        let layers =
+            layers.ok_or_else(|| damaged(format!("the state at slot {} is listed but not there", base.slot)))?;
         let bytes = compress(state, id, base, layers).map_err(|error| bad_state(base, &error))?;
         let mut writes = WriteBatch::default();
-        writes.put_cf(self.family(Family::States), schema::state_key(level, id.slot, &id.block_root), &bytes);
+        writes.put_cf(
+            self.family(Family::States),
+            schema::state_key(level, id.slot, &id.block_root),
+            &bytes,
+        );
         self.write_unlogged(writes)?;
         self.inner.db.flush_cf(self.family(Family::States))?;
-        Ok(SavedAs::Difference { level, size: bytes.len() })
+        Ok(SavedAs::Difference {
+            level,
+            size: bytes.len(),
+        })
     }
 
     /// The newest state of a level from slot `from` to before `to`.
@@ -157,13 +188,22 @@ impl Storage {
     /// The top layer of a state, opened.
     fn find(&self, id: &StateId) -> Result<Option<Layer>> {
         for level in LEVELS {
-            let key = schema::state_key(level, id.slot, &id.block_root);
-            if let Some(bytes) = self.get(Family::States, &key)? {
-                let reader = Decoder::with_buffer(Cursor::new(bytes)).map_err(|error| bad_state(id, &error))?;
-                return Layer::open(Box::new(reader), id).map(Some).map_err(|error| bad_state(id, &error));
+            if let Some(layer) = self.difference(level, id)? {
+                return Ok(Some(layer));
             }
         }
         self.open_anchor(id)
+    }
+
+    fn difference(&self, level: u8, id: &StateId) -> Result<Option<Layer>> {
+        let key = schema::state_key(level, id.slot, &id.block_root);
+        let Some(bytes) = self.get(Family::States, &key)? else {
+            return Ok(None);
+        };
+        let reader = Decoder::with_buffer(Cursor::new(bytes)).map_err(|error| bad_state(id, &error))?;
+        Layer::open(Box::new(reader), id)
+            .map(Some)
+            .map_err(|error| bad_state(id, &error))
     }
 
     /// All layers of a state.
@@ -174,7 +214,10 @@ impl Storage {
                 if layers.is_empty() {
                     return Ok(None);
                 }
-                return Err(bad_state(id, &format!("the state at slot {} that it counts from is gone", wanted.slot)));
+                return Err(bad_state(
+                    id,
+                    &format!("the state at slot {} that it counts from is gone", wanted.slot),
+                ));
             };
             let base = layer.base();
             layers.push(layer);
@@ -197,5 +240,8 @@ fn compress(state: &State, id: &StateId, base: &StateId, layers: Layers) -> io::
 }
 
 fn bad_state(id: &StateId, error: &dyn std::fmt::Display) -> Error {
-    damaged(format!("the state at slot {} with latest block {}: {error}", id.slot, id.block_root))
+    damaged(format!(
+        "the state at slot {} with latest block {}: {error}",
+        id.slot, id.block_root
+    ))
 }

@@ -42,7 +42,10 @@ impl Layer {
         let fork = fork.ok_or_else(|| bad("it is at a fork that this version does not know"))?;
         let found = read_id(&mut reader)?;
         if found != *id {
-            return Err(bad(format!("it is the state at slot {} after block {}", found.slot, found.block_root)));
+            return Err(bad(format!(
+                "it is the state at slot {} after block {}",
+                found.slot, found.block_root
+            )));
         }
         let base = match read_array(&mut reader)? {
             [0] => None,
@@ -124,7 +127,13 @@ impl Layers {
         for layer in &mut self.0 {
             let left = layer.len()?;
             let run = Vec::new();
-            items = Box::new(Added { layer, below: items, left, run, next: 0 });
+            items = Box::new(Added {
+                layer,
+                below: items,
+                left,
+                run,
+                next: 0,
+            });
         }
         Ok(items)
     }
@@ -176,16 +185,26 @@ struct Patched<'a, T> {
     item: Vec<u8>,
 }
 
-impl<'a, T: Ssz + 'static> Patched<'a, T> {
+impl<'a, T: Ssz> Patched<'a, T> {
     fn new(layer: &'a mut Layer, mut below: Items<'a, T>) -> io::Result<Self> {
         let (len, dropped) = (layer.len()?, layer.len()?);
         for _ in 0..dropped {
-            below.next().transpose()?.ok_or_else(|| bad("a queue loses more items than it had"))?;
+            below
+                .next()
+                .transpose()?
+                .ok_or_else(|| bad("a queue loses more items than it had"))?;
         }
         let changed = u32::from_le_bytes(read_array(&mut layer.reader)?);
         let item_len = T::fixed_len(layer.fork, &[]).ok_or_else(|| bad("items of varying size"))?;
         let item = vec![0; item_len];
-        Ok(Patched { layer, below, len, index: 0, changed, item })
+        Ok(Patched {
+            layer,
+            below,
+            len,
+            index: 0,
+            changed,
+            item,
+        })
     }
 
     fn read(&mut self) -> io::Result<T> {
@@ -208,7 +227,7 @@ impl<'a, T: Ssz + 'static> Patched<'a, T> {
     }
 }
 
-impl<T: Ssz + 'static> Iterator for Patched<'_, T> {
+impl<T: Ssz> Iterator for Patched<'_, T> {
     type Item = io::Result<T>;
 
     fn next(&mut self) -> Option<io::Result<T>> {
@@ -295,7 +314,7 @@ impl Visitor for Restore {
 }
 
 /// Builds a list in its own layout; the first error ends it.
-fn fill<T: Ssz + 'static>(state: &mut BeaconState, pick: Pick<T>, items: Items<'_, T>) -> io::Result<()> {
+fn fill<T: Ssz>(state: &mut BeaconState, pick: Pick<T>, items: Items<'_, T>) -> io::Result<()> {
     let mut failed = None;
     let list = pick(state);
     *list = list.rebuilt(items.map_while(|item| item.map_err(|error| failed = Some(error)).ok()));

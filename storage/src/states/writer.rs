@@ -47,7 +47,12 @@ pub(crate) fn write(
         }
     };
     write_rest(out, state, &below.rest()?)?;
-    let mut writer = Writer { out, fork: state.at, state: state.beacon.clone(), below };
+    let mut writer = Writer {
+        out,
+        fork: state.at,
+        state: state.beacon.clone(),
+        below,
+    };
     visit(&mut writer)
 }
 
@@ -85,7 +90,10 @@ impl Visitor for Writer<'_> {
         let mut dropped = 0;
         if change == Change::Queue {
             let first = list.get(0);
-            while below.next_if(|item| item.as_ref().is_ok_and(|item| Some(item) != first)).is_some() {
+            while below
+                .next_if(|item| item.as_ref().is_ok_and(|item| Some(item) != first))
+                .is_some()
+            {
                 dropped += 1;
             }
         }
