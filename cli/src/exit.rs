@@ -44,6 +44,14 @@ impl Failure {
         }
     }
 
+    /// Something could not be read, written or listened on; the message says what.
+    pub(crate) fn written(message: impl Into<String>) -> Self {
+        Failure {
+            code: IO,
+            message: message.into(),
+        }
+    }
+
     /// Reading or writing `what` failed.
     pub(crate) fn io(what: impl Display, error: &io::Error) -> Self {
         Failure {

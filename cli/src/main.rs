@@ -1,7 +1,9 @@
 //! The `wren` binary: every command an operator types, thin over the libraries.
 #![forbid(unsafe_code)]
 
+mod engine;
 mod exit;
+mod genesis;
 mod network;
 mod ssz;
 mod transition;
@@ -32,6 +34,10 @@ struct Wren {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Make the genesis of a local network: config, first state, keys
+    Genesis(genesis::Args),
+    /// Serve an execution engine for a local network, which executes nothing
+    Engine(engine::Args),
     /// Look into SSZ objects: root, JSON, contents, differences
     Ssz(ssz::Args),
     /// Apply blocks to a state and check every rule, signature and root
@@ -40,6 +46,8 @@ enum Command {
 
 fn main() -> ExitCode {
     let result = match Wren::parse().command {
+        Command::Genesis(args) => genesis::run(&args),
+        Command::Engine(args) => engine::run(&args),
         Command::Ssz(args) => ssz::run(args),
         Command::Transition(args) => transition::run(&args),
     };

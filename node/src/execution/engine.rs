@@ -15,6 +15,7 @@ use consensus::transition::NewPayloadRequest;
 use consensus::types::{Hash32, PayloadId, PowBlock, VersionedHash};
 use consensus::{Config, Fork};
 use std::path::Path;
+use std::sync::Arc;
 
 /// An execution engine.
 #[derive(Debug)]
@@ -22,7 +23,7 @@ pub enum Engine {
     /// Execution clients by their Engine API.
     Http(HttpEngine),
     /// In this process, for local networks and tests.
-    Dev(DevEngine),
+    Dev(Arc<DevEngine>),
 }
 
 impl Engine {

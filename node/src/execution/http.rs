@@ -28,7 +28,7 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(16);
 
 /// What reads the wall clock: Unix time in seconds, which tokens carry.
-pub(crate) type UnixTime = fn() -> u64;
+pub type UnixTime = fn() -> u64;
 
 /// A call: what is asked, how long the answer may take and how large it may be.
 #[derive(Clone, Debug)]

@@ -4,11 +4,13 @@
 //! Spec: execution-apis, src/engine/authentication.md; RFC 7515 and RFC 7519.
 
 use anyhow::{Context, Result, bail};
+use crypto::mnemonic::Mnemonic;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use std::fmt;
-use std::fs::File;
-use std::io::Read;
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 /// Seconds that the clocks of node and engine may differ. Spec: authentication.md, "JWT Claims".
@@ -58,9 +60,30 @@ impl JwtSecret {
         Ok(JwtSecret(bytes))
     }
 
+    /// Reads the file, or makes a new secret and writes it there for the other side, readable by its owner alone.
+    pub fn read_or_create(file: &Path) -> Result<Self> {
+        if file.exists() {
+            return JwtSecret::read(file);
+        }
+        // A seed is the shortest way to random bytes of the operating system here.
+        let seed = Mnemonic::generate().context("no secret can be made")?.to_seed("");
+        let mut bytes = [0; 32];
+        bytes.copy_from_slice(&seed[..32]);
+        let secret = JwtSecret(bytes);
+        let mut open = OpenOptions::new();
+        open.write(true).create_new(true).mode(0o600);
+        open.open(file)
+            .and_then(|mut opened| opened.write_all(format!("{}\n", secret.to_hex()).as_bytes()))
+            .with_context(|| format!("cannot write the secret to {}", file.display()))?;
+        Ok(secret)
+    }
+
     /// The form of a secret file. For writing one only.
-    pub fn to_hex(&self) -> String {
-        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+    fn to_hex(&self) -> String {
+        consensus::ssz::Bytes(self.0)
+            .to_string()
+            .trim_start_matches("0x")
+            .to_owned()
     }
 
     /// A token issued at `now` (Unix seconds).
@@ -226,6 +249,10 @@ mod tests {
             let error = JwtSecret::read(&file).unwrap_err().to_string();
             assert!(error.contains("jwt.hex") && error.contains("openssl rand"), "{error}");
         }
+        let made = JwtSecret::read_or_create(&folder.path().join("new")).unwrap();
+        let again = JwtSecret::read_or_create(&folder.path().join("new")).unwrap();
+        assert_eq!(made.0, again.0);
+        assert_ne!(made.0, [0; 32]);
         let missing = JwtSecret::read(&folder.path().join("none")).unwrap_err().to_string();
         assert!(missing.contains("none"), "{missing}");
         assert!(!format!("{SECRET:?}").contains("2a"));

@@ -203,10 +203,9 @@ fn eth(engine: &DevEngine, method: &str, params: &[Value]) -> Answer {
         }
         "eth_getBlockByNumber" => {
             let number = param(params, 0, "number", |value| match json::text(value)? {
-                "latest" | "pending" => Ok(None),
+                // Any head of this engine is valid, and nothing keeps it from being final.
+                "latest" | "pending" | "safe" | "finalized" => Ok(None),
                 "earliest" => Ok(Some(0)),
-                // The head is valid, and nothing keeps it from being final.
-                "safe" | "finalized" => Ok(None),
                 _ => json::number(value).map(Some),
             })?;
             let found = engine.canonical(number);

@@ -20,6 +20,8 @@ pub use consensus::types::PayloadId;
 pub use dev::DevEngine;
 pub use engine::Engine;
 pub use header::BlockHeader;
+pub use http::UnixTime;
+pub use jwt::JwtSecret;
 pub use payload::check_payload;
 pub use server::Server;
 pub use types::{

@@ -12,6 +12,7 @@ use super::json;
 use super::jwt::JwtSecret;
 use super::methods;
 use super::types::{RpcError, code};
+use anyhow::{Context as _, Result};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Body, Bytes, Incoming};
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE};
@@ -21,7 +22,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::{Value, json};
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
@@ -51,8 +52,25 @@ pub struct Server {
 
 impl Server {
     /// A server of this engine, for clients with this secret. `now` reads the wall clock (Unix seconds).
-    pub fn new(engine: Arc<DevEngine>, secret: JwtSecret, now: fn() -> u64) -> Self {
+    pub fn new(engine: Arc<DevEngine>, secret: JwtSecret, now: UnixTime) -> Self {
         Server { engine, secret, now }
+    }
+
+    /// Serves on a port of loopback (0: a free one) until the process ends; `listening` is told the address. This is a
+    /// program of its own, so it makes its runtime itself: one thread, as nothing here takes long.
+    pub fn run(self, port: u16, listening: impl FnOnce(SocketAddr)) -> Result<Infallible> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .context("cannot start the runtime")?;
+        runtime.block_on(async {
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await;
+            let listener = listener.with_context(|| {
+                format!("cannot listen on 127.0.0.1:{port}: another program may have the port; choose one with --port")
+            })?;
+            listening(listener.local_addr().context("the socket has no address")?);
+            Ok(Arc::new(self).serve(listener).await)
+        })
     }
 
     /// Serves until the future is dropped, which closes every connection.

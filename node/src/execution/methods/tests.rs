@@ -123,7 +123,7 @@ fn a_chain_is_built_over_a_socket_through_all_forks() {
             hide_blobs: false,
         });
         let url = serve(&dev).await;
-        let engine = client(&[url.clone()]);
+        let engine = client(std::slice::from_ref(&url));
         let config = config();
         let terminal = engine.terminal_pow_block(&config).await.unwrap().unwrap();
         assert_eq!(terminal.block_hash, terminal_block(&config, TIME).unwrap().hash());
@@ -212,7 +212,7 @@ fn only_who_has_the_secret_is_answered() {
     run(async {
         let url = serve(&dev(DevOptions::default())).await;
         for (secret, clock, expected) in [([1; 32], now as fn() -> u64, "secret"), (SECRET, later, "clocks")] {
-            let http = HttpEngine::new(&[url.clone()], &JwtSecret::new(secret), clock).unwrap();
+            let http = HttpEngine::new(std::slice::from_ref(&url), &JwtSecret::new(secret), clock).unwrap();
             let error = Engine::Http(http)
                 .get_payload(Fork::Fulu, Bytes([3; 8]))
                 .await
@@ -335,7 +335,7 @@ async fn canned(answer: Vec<u8>) -> String {
                 let mut request = [0; 4096];
                 let _ = stream.read(&mut request).await;
                 let _ = stream.write_all(&answer).await;
-                tokio::time::sleep(Duration::from_secs(60)).await;
+                tokio::time::sleep(Duration::from_mins(1)).await;
             });
         }
     });
@@ -391,7 +391,7 @@ fn what_is_no_engine_is_found_out() {
         ];
         for (answer, failure, words) in cases {
             let url = canned(answer).await;
-            let engine = client(&[url.clone()]);
+            let engine = client(std::slice::from_ref(&url));
             let error = engine
                 .forkchoice_updated(Fork::Capella, at(Hash32::ZERO), None)
                 .await
