@@ -33,9 +33,10 @@ fn a_local_network_is_made_and_read_back() {
         // The folder is what other commands take as a network.
         wren_ok(&["transition", "--network", &folder, "--pre", &state, "--slots", "2"]);
         let keystores = |slice: usize| {
-            let names = fs::read_dir(format!("{folder}/keys-{slice}")).unwrap();
-            names
-                .filter(|entry| entry.as_ref().unwrap().file_name().to_str().unwrap().ends_with(".json"))
+            let entries = fs::read_dir(format!("{folder}/keys-{slice}")).unwrap();
+            let paths = entries.map(|entry| entry.unwrap().path());
+            paths
+                .filter(|path| path.extension().is_some_and(|ending| ending == "json"))
                 .count()
         };
         assert_eq!([keystores(0), keystores(1), keystores(2)], [21, 21, 22]);
