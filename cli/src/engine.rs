@@ -2,10 +2,10 @@
 
 use crate::exit::Failure;
 use crate::network;
+use ::node::execution::dev::{DevEngine, DevOptions};
+use ::node::execution::{JwtSecret, Server};
 use clap::Parser;
 use consensus::ssz::Root;
-use node::execution::dev::{DevEngine, DevOptions};
-use node::execution::{JwtSecret, Server};
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};

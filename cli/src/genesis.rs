@@ -2,16 +2,16 @@
 
 use crate::exit::Failure;
 use crate::network;
+use ::node::genesis::{
+    DevnetOptions, GenesisKey, GenesisValidator, NetworkFiles, Withdrawals, check_free, devnet_config, genesis_state,
+    write_keystores, write_network,
+};
 use clap::{Parser, ValueEnum};
 use consensus::config::BlobParameters;
 use consensus::types::ExecutionAddress;
 use consensus::{Config, Fork};
 use crypto::keystore::Keystore;
 use crypto::mnemonic::Mnemonic;
-use node::genesis::{
-    DevnetOptions, GenesisKey, GenesisValidator, NetworkFiles, Withdrawals, check_free, devnet_config, genesis_state,
-    write_keystores, write_network,
-};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -176,7 +176,7 @@ fn keys(args: &Args) -> Result<Vec<GenesisKey>, Failure> {
     if args.keystores.is_some() {
         return Ok(Vec::new());
     }
-    let limit = node::genesis::MAX_VALIDATORS as u64;
+    let limit = ::node::genesis::MAX_VALIDATORS as u64;
     if args.validators > limit {
         return Err(Failure::usage(format!(
             "--validators {}: at most {limit}",

@@ -233,12 +233,11 @@ fn payloads_that_are_none_are_refused_by_field() {
     let later = read_payload(Fork::Capella, &example(Fork::Deneb)).unwrap_err();
     assert!(later.contains("blobGasUsed is there"), "{later}");
     let mut many = example(Fork::Capella);
-    many["withdrawals"] = vec![many["withdrawals"][0].clone(); 17].into();
-    assert!(
-        read_payload(Fork::Capella, &many)
-            .unwrap_err()
-            .contains("17 items, at most 16")
-    );
+    let count = MAX_WITHDRAWALS_PER_PAYLOAD as usize + 1;
+    many["withdrawals"] = vec![many["withdrawals"][0].clone(); count].into();
+    let expected = format!("{count} items, at most {MAX_WITHDRAWALS_PER_PAYLOAD}");
+    let error = read_payload(Fork::Capella, &many).unwrap_err();
+    assert!(error.contains(&expected), "{error}");
     let mut long = example(Fork::Fulu);
     long["extraData"] = data(&[0; 33]);
     assert!(
