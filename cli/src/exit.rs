@@ -62,6 +62,14 @@ impl Failure {
         }
     }
 
+    /// Something could not be read, written or listened on; the message says what.
+    pub(crate) fn written(message: impl Into<String>) -> Self {
+        Failure {
+            code: IO,
+            message: message.into(),
+        }
+    }
+
     /// The operator was asked and did not confirm.
     pub(crate) fn not_confirmed() -> Self {
         Failure {
