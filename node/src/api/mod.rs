@@ -1,0 +1,3 @@
+//! The Beacon API: what validator clients, operators and tools ask the node.
+
+pub mod http;
