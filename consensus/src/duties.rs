@@ -6,6 +6,7 @@ use crate::constants::{
     NODE_ID_BITS, SYNC_COMMITTEE_SUBNET_COUNT, TARGET_AGGREGATORS_PER_COMMITTEE,
     TARGET_AGGREGATORS_PER_SYNC_SUBCOMMITTEE,
 };
+use crate::fork::Fork;
 use crate::helpers::accessors::{
     get_beacon_committee, get_beacon_proposer_index, get_committee_count_per_slot, get_current_epoch, get_ptc,
     validator,
@@ -15,9 +16,9 @@ use crate::helpers::predicates::is_active_validator;
 use crate::helpers::selection::get_beacon_proposer_indices;
 use crate::helpers::shuffling::{EpochShuffling, compute_shuffled_index};
 use crate::preset::{
-    EPOCHS_PER_SYNC_COMMITTEE_PERIOD, MAX_COMMITTEES_PER_SLOT, MIN_SEED_LOOKAHEAD, SLOTS_PER_EPOCH, SYNC_COMMITTEE_SIZE, SYNC_SUBCOMMITTEE_SIZE,
+    EPOCHS_PER_SYNC_COMMITTEE_PERIOD, MAX_COMMITTEES_PER_SLOT, MIN_SEED_LOOKAHEAD, SLOTS_PER_EPOCH,
+    SYNC_COMMITTEE_SIZE, SYNC_SUBCOMMITTEE_SIZE,
 };
-use crate::fork::Fork;
 use crate::ssz::{BitList, BitVector, U256};
 use crate::state::State;
 use crate::types::{
@@ -135,7 +136,10 @@ pub fn attestation_of_single(state: &State, single: &SingleAttestation) -> Resul
     let is_attester = |member: &u32| u64::from(*member) == single.attester_index;
     let place = committee.iter().position(is_attester);
     let place = place.ok_or_else(|| {
-        let detail = format!("{} is not in committee {}", single.attester_index, single.committee_index);
+        let detail = format!(
+            "{} is not in committee {}",
+            single.attester_index, single.committee_index
+        );
         Invalid::new("attester in committee", detail)
     })?;
     let mut aggregation_bits = BitList::new(committee.len());

@@ -10,6 +10,7 @@ use crate::helpers::builders::BuilderIndices;
 use crate::helpers::effective_balances::EffectiveBalances;
 use crate::helpers::selection::compute_beacon_proposer_index;
 use crate::helpers::shuffling::EpochShuffling;
+use crate::signing::DepositSignatures;
 use crate::ssz::{Out, Root, Ssz, SszError};
 use crate::types::{BeaconState, Epoch, Gwei, Slot, ValidatorIndex};
 use std::io;
@@ -25,6 +26,8 @@ pub struct State {
     pub beacon: BeaconState,
     /// What was computed from it.
     pub cache: Cache,
+    /// How the signatures of deposits are judged, here and in all states that come of this one.
+    pub deposit_signatures: DepositSignatures,
 }
 
 /// What is kept beside a state. Each entry says for which epoch or slot it holds.
@@ -64,6 +67,7 @@ impl State {
             at,
             beacon,
             cache: Cache::default(),
+            deposit_signatures: DepositSignatures::default(),
         }
     }
 

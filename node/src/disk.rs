@@ -4,8 +4,9 @@
 use crate::chain::Imported;
 use crate::stop::Stop;
 use consensus::helpers::misc::compute_epoch_at_slot;
-use consensus::types::{Checkpoint, DataColumnSidecar, Root, SignedBeaconBlock, Slot};
-use consensus::{Config, State};
+use consensus::ssz::Ssz;
+use consensus::types::{BlobSidecar, Checkpoint, DataColumnSidecar, Root, SignedBeaconBlock, Slot};
+use consensus::{Config, Fork, State};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use storage::{Sidecar, Storage, StoredSidecar};
@@ -25,6 +26,7 @@ pub(crate) enum Write {
         root: Root,
         block: Arc<SignedBeaconBlock>,
         columns: Vec<Arc<DataColumnSidecar>>,
+        blobs: Vec<Arc<BlobSidecar>>,
         answers: Vec<oneshot::Sender<Imported>>,
     },
     /// The head.
@@ -81,10 +83,11 @@ fn write_all(storage: &Storage, config: &Config, writes: Vec<Write>) -> storage:
                 root,
                 block,
                 columns,
+                blobs,
                 answers: waiting,
             } => {
                 let fork = config.fork_at_epoch(compute_epoch_at_slot(block.message.slot));
-                storage.put_sidecars(&stored_columns(fork, &root, &columns))?;
+                storage.put_sidecars(&stored_sidecars(fork, &root, &columns, &blobs))?;
                 batch.put_block(&root, fork, &block);
                 answers.extend(waiting);
             }
@@ -111,9 +114,13 @@ fn write_all(storage: &Storage, config: &Config, writes: Vec<Write>) -> storage:
     Ok(())
 }
 
-fn stored_columns(fork: consensus::Fork, root: &Root, columns: &[Arc<DataColumnSidecar>]) -> Vec<StoredSidecar> {
-    use consensus::ssz::Ssz;
-    let stored = columns.iter().map(|column| StoredSidecar {
+fn stored_sidecars(
+    fork: Fork,
+    root: &Root,
+    columns: &[Arc<DataColumnSidecar>],
+    blobs: &[Arc<BlobSidecar>],
+) -> Vec<StoredSidecar> {
+    let columns = columns.iter().map(|column| StoredSidecar {
         slot: column.signed_block_header.message.slot,
         root: *root,
         kind: Sidecar::Column,
@@ -121,5 +128,13 @@ fn stored_columns(fork: consensus::Fork, root: &Root, columns: &[Arc<DataColumnS
         fork,
         ssz: column.encode(fork),
     });
-    stored.collect()
+    let blobs = blobs.iter().map(|blob| StoredSidecar {
+        slot: blob.signed_block_header.message.slot,
+        root: *root,
+        kind: Sidecar::Blob,
+        index: blob.index,
+        fork,
+        ssz: blob.encode(fork),
+    });
+    columns.chain(blobs).collect()
 }

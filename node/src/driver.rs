@@ -147,7 +147,7 @@ async fn execute(driver: &EngineDriver, engine: &Engine, chain: &Chain, root: Ro
             words: Some(error.to_string()),
         },
     };
-    tell(chain, root, answer).await;
+    chain.tell_patiently(Event::Executed(root, answer)).await;
 }
 
 async fn follow(engine: &Engine, chain: &Chain, wanted: Forkchoice) {
@@ -156,7 +156,7 @@ async fn follow(engine: &Engine, chain: &Chain, wanted: Forkchoice) {
             let answer = answer_of(&status);
             // What is optimistic here and there says nothing new.
             if answer.verdict != ExecutionVerdict::Optimistic {
-                tell(chain, wanted.root, answer).await;
+                chain.tell_patiently(Event::Executed(wanted.root, answer)).await;
             }
         }
         Err(error) => tracing::warn!(%error, "the execution client was not told the new head"),
@@ -167,12 +167,5 @@ fn answer_of(status: &PayloadStatus) -> EngineAnswer {
     EngineAnswer {
         verdict: status.verdict(),
         words: status.validation_error.clone(),
-    }
-}
-
-/// Tells the chain, again if it is busy: an answer that got lost would leave its block waiting for ever.
-async fn tell(chain: &Chain, root: Root, answer: EngineAnswer) {
-    while chain.tell(Event::Executed(root, answer.clone())).is_err() {
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
 }

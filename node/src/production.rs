@@ -315,6 +315,3 @@ impl Draft {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -144,9 +144,7 @@ impl Default for Work {
 impl Work {
     /// Empty lanes.
     pub fn new() -> Self {
-        Work {
-            shared: Arc::default(),
-        }
+        Work { shared: Arc::default() }
     }
 
     fn queues(&self) -> MutexGuard<'_, Queues> {
@@ -210,7 +208,10 @@ impl Work {
             };
             drop(queues);
             if catch_unwind(AssertUnwindSafe(job)).is_err() {
-                tracing::error!(lane = Lane::ALL[place].name(), "a job failed; this is a bug, please report it");
+                tracing::error!(
+                    lane = Lane::ALL[place].name(),
+                    "a job failed; this is a bug, please report it"
+                );
             }
             self.shared.done[place].fetch_add(1, Ordering::Relaxed);
         }

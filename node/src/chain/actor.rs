@@ -10,9 +10,7 @@ use crate::disk::{Disk, Write};
 use crate::driver::{EngineDriver, Forkchoice};
 use crate::pools::Pools;
 use crate::work::{Busy, Lane};
-use consensus::fork_choice::{
-    BlockAction, ExecutionVerdict, FastConfirmationStore, Store, ValidAttestation,
-};
+use consensus::fork_choice::{BlockAction, ExecutionVerdict, FastConfirmationStore, Store, ValidAttestation};
 use consensus::gossip::{Seen, Verdict};
 use consensus::helpers::misc::{compute_epoch_at_slot, compute_start_slot_at_epoch};
 use consensus::keys::Keys;
@@ -64,7 +62,7 @@ impl Actor {
             let mut next = Some(event);
             while let Some(event) = next {
                 if matches!(event, Event::Stop) {
-                    self.disk.write(Write::Head(self.snapshot_head()));
+                    self.disk.write(Write::CleanStop);
                     return;
                 }
                 self.handle(event);
@@ -118,6 +116,7 @@ impl Actor {
             let finalized_slot = compute_start_slot_at_epoch(finalized.epoch);
             self.pending.prune(slot, finalized_slot);
             self.seen.prune(finalized.epoch, slot);
+            self.pools.prune(slot);
         }
         self.confirm(now_ms, slot);
     }
@@ -164,7 +163,9 @@ impl Actor {
     /// Hands a waiting block to a worker and its payload to the engine, if its parent is here.
     fn start(&mut self, root: Root) {
         let current_slot = self.current_slot();
-        let Some(waiting) = self.pending.get_mut(&root) else { return };
+        let Some(waiting) = self.pending.get_mut(&root) else {
+            return;
+        };
         let block = &waiting.new.block.message;
         let wanted = if self.store.blocks().get(&block.parent_root).is_none() {
             Some(For::Parent(block.parent_root))
@@ -187,15 +188,16 @@ impl Actor {
         waiting.execution = None;
         let (chain, new) = (self.chain.clone(), waiting.new.share());
         let engine = self.engine.clone();
-        engine.new_payload(root, Arc::clone(&new.block));
-        let trusted = new.source == super::handle::Source::Replay;
         let job = Box::new(move || {
             let snapshot = chain.snapshot();
-            let pow_block = engine.terminal_block(&new.block);
-            let checked = check_block(&snapshot, root, &new, pow_block.as_ref(), trusted);
-            if chain.tell_certainly(Event::Checked(Box::new(checked))) == Err(Busy) {
-                tracing::debug!(%root, "the chain has stopped");
+            let fork = chain
+                .config
+                .fork_at_epoch(compute_epoch_at_slot(new.block.message.slot));
+            if let Some(answer) = engine.execute(fork, root, &new.block) {
+                chain.tell_certainly(Event::Executed(root, answer));
             }
+            let checked = check_block(&snapshot, root, &new, |hash| engine.terminal_block(hash));
+            chain.tell_certainly(Event::Checked(Box::new(checked)));
         });
         if self.chain.work.push(Lane::Block, job) == Err(Busy) {
             self.give_up(root, "the node is too busy; hand it in again later");
@@ -218,7 +220,10 @@ impl Actor {
 
     fn on_executed(&mut self, root: Root, answer: EngineAnswer) {
         if let ExecutionVerdict::Invalid { latest_valid_hash } = answer.verdict {
-            let parent = self.pending.get_mut(&root).map(|waiting| waiting.new.block.message.parent_root);
+            let parent = self
+                .pending
+                .get_mut(&root)
+                .map(|waiting| waiting.new.block.message.parent_root);
             let parent = parent.or_else(|| self.store.blocks().get(&root).map(|block| block.parent_root));
             tracing::warn!(%root, words = answer.words.as_deref().unwrap_or("none"), "the execution client found a payload invalid");
             self.store
@@ -235,7 +240,9 @@ impl Actor {
 
     /// Acts on a block once worker and engine have answered.
     fn decide(&mut self, root: Root) {
-        let Some(mut waiting) = self.pending.remove(&root) else { return };
+        let Some(mut waiting) = self.pending.remove(&root) else {
+            return;
+        };
         // What is wrong by itself needs no engine.
         let refused = waiting
             .checked
@@ -268,7 +275,11 @@ impl Actor {
             took,
             ..
         } = *checked;
-        let action = if refused { action } else { action.with_verdicts(data, execution) };
+        let action = if refused {
+            action
+        } else {
+            action.with_verdicts(data, execution)
+        };
         let imported = match action {
             BlockAction::Accept(mut valid) => {
                 valid.received_ms = Some(waiting.new.received_ms);
@@ -349,6 +360,7 @@ impl Actor {
                 root,
                 block: Arc::clone(&waiting.new.block),
                 columns: std::mem::take(&mut waiting.new.columns),
+                blobs: std::mem::take(&mut waiting.new.blobs),
                 answers,
             });
         }
@@ -379,7 +391,9 @@ impl Actor {
                     self.changed = true;
                 }
             }
-            self.pools.add_later(&self.chain.work, &checked.message, &checked.snapshot);
+            if let Some(entry) = &checked.entry {
+                self.pools.insert(entry, &checked.message);
+            }
             self.chain.publish_event(ChainEvent::Message(checked.message));
         }
         if let Some(answer) = checked.answer {
@@ -412,10 +426,6 @@ impl Actor {
         }
     }
 
-    fn snapshot_head(&self) -> Root {
-        self.chain.snapshot().head.root
-    }
-
     /// Looks for the head, publishes a snapshot, and tells engine, disk and subscribers what is new.
     fn update_head(&mut self) {
         self.changed = false;
@@ -430,13 +440,32 @@ impl Actor {
         *self.chain.latest.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&snapshot);
         self.tell_engine(&old, &snapshot);
         if snapshot.head.root != old.head.root {
-            self.disk.write(Write::Head(snapshot.head.root));
+            self.disk.write(Write::Head(snapshot.head.slot, snapshot.head.root));
             self.chain.publish_event(head_event(&old, &snapshot));
         }
         if snapshot.finalized() != old.finalized() {
-            self.disk.write(Write::Finalized(Arc::clone(&snapshot)));
+            self.write_finalized(&old, &snapshot);
             self.chain.publish_event(ChainEvent::Finalized { snapshot });
         }
+    }
+
+    /// What became final between two snapshots: the older one still has the blocks in between.
+    fn write_finalized(&self, old: &Snapshot, new: &Snapshot) {
+        let checkpoint = new.finalized();
+        let Some(state) = new.block(&checkpoint.root).map(|block| Arc::clone(&block.state)) else {
+            return;
+        };
+        let mut blocks = Vec::new();
+        let mut next = old.block(&checkpoint.root).or_else(|| new.block(&checkpoint.root));
+        while let Some(block) = next {
+            blocks.push((block.slot, block.root));
+            next = old.block(&block.parent_root);
+        }
+        self.disk.write(Write::Finalized {
+            checkpoint,
+            blocks,
+            state,
+        });
     }
 
     fn prune_where_finalized(&mut self, before: Checkpoint) {
@@ -445,10 +474,14 @@ impl Actor {
             return;
         }
         self.store.prune();
-        let state = self.store.blocks().get(&finalized.root).map(|block| Arc::clone(&block.state));
+        let state = self
+            .store
+            .blocks()
+            .get(&finalized.root)
+            .map(|block| Arc::clone(&block.state));
         if let Some(state) = state {
             self.settle_keys(&state);
-            self.pools.prune_later(&self.chain.work, state);
+            self.pools.prune_operations(&state);
         }
     }
 
@@ -483,7 +516,11 @@ impl Actor {
         let view = self.store.view().clone();
         let block = view.blocks().get(&head.root);
         let head_state = block.map_or_else(|| Arc::clone(&self.ahead.state), |block| Arc::clone(&block.state));
-        let hash_of = |root: &Root| view.blocks().get(root).map_or(Hash32::default(), |block| block.block_hash);
+        let hash_of = |root: &Root| {
+            view.blocks()
+                .get(root)
+                .map_or(Hash32::default(), |block| block.block_hash)
+        };
         self.number += 1;
         Snapshot {
             number: self.number,
@@ -511,14 +548,16 @@ impl Actor {
         }
         self.ahead_wanted = Some(wanted);
         let (chain, config) = (self.chain.clone(), Arc::clone(self.store.config()));
-        let state = self.store.blocks().get(&head.root).map(|block| Arc::clone(&block.state));
-        let (root, Some(state)) = (head.root, state) else { return };
+        let state = self
+            .store
+            .blocks()
+            .get(&head.root)
+            .map(|block| Arc::clone(&block.state));
+        let (root, Some(state)) = (head.root, state) else {
+            return;
+        };
         let job = Box::new(move || match Ahead::of(root, &state, &config, epoch) {
-            Ok(ahead) => {
-                if chain.tell_certainly(Event::Ahead(ahead)) == Err(Busy) {
-                    tracing::debug!("the chain has stopped");
-                }
-            }
+            Ok(ahead) => chain.tell_certainly(Event::Ahead(ahead)),
             Err(why) => tracing::error!(%why, %root, "the head's state cannot be moved on"),
         });
         if self.chain.work.push(Lane::Block, job) == Err(Busy) {
@@ -530,14 +569,12 @@ impl Actor {
         let forkchoice = |of: &Snapshot| Forkchoice {
             fork: of.view.config().fork_at_epoch(compute_epoch_at_slot(of.head.slot)),
             root: of.head.root,
-            head: of.head.block_hash,
-            safe: of.safe_block_hash,
-            finalized: of.finalized_block_hash,
+            state: of.forkchoice_state(),
         };
         let wanted = forkchoice(new);
         let is_new = old.number == 0 || wanted != forkchoice(old) || new.head.optimistic;
-        if is_new && wanted.fork >= Fork::Bellatrix && !wanted.head.is_zero() {
-            self.engine.forkchoice(wanted);
+        if is_new && wanted.fork >= Fork::Bellatrix && !new.head.block_hash.is_zero() {
+            self.engine.follow(wanted);
         }
     }
 }

@@ -4,10 +4,11 @@ use super::message::{Message, Submitted};
 use super::snapshot::Snapshot;
 use crate::clock::Clock;
 use crate::work::{Busy, Lane, Work};
-use consensus::types::{BlobIndex, DataColumnSidecar, Root, SignedBeaconBlock, Slot};
+use consensus::types::{BlobIndex, BlobSidecar, DataColumnSidecar, Root, SignedBeaconBlock, Slot};
 use consensus::{Config, Invalid, State};
 use std::sync::mpsc::{SyncSender, TrySendError};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::sync::{broadcast, oneshot};
 
 /// Where a block came from: decides on limits and on who is told.
@@ -43,12 +44,25 @@ pub struct NewBlock {
     pub block: Arc<SignedBeaconBlock>,
     /// The columns that came with it, from Fulu on.
     pub columns: Vec<Arc<DataColumnSidecar>>,
-    /// Whether its blobs were checked when it was made or received (Deneb and Electra).
-    pub blobs_checked: bool,
+    /// The blobs that came with it, in Deneb and Electra.
+    pub blobs: Vec<Arc<BlobSidecar>>,
     /// Where it came from.
     pub source: Source,
     /// When it arrived, in milliseconds since 1970.
     pub received_ms: u64,
+}
+
+impl NewBlock {
+    /// The same block once more; all that is large is shared.
+    pub(crate) fn share(&self) -> NewBlock {
+        NewBlock {
+            block: Arc::clone(&self.block),
+            columns: self.columns.clone(),
+            blobs: self.blobs.clone(),
+            source: self.source,
+            received_ms: self.received_ms,
+        }
+    }
 }
 
 /// What subscribers hear of. Spec: beacon-APIs, `eventstream`.
@@ -154,6 +168,27 @@ impl Chain {
     /// What happens from now on. A subscriber that falls far behind loses the oldest events and is told so.
     pub fn subscribe(&self) -> broadcast::Receiver<ChainEvent> {
         self.subscribers.subscribe()
+    }
+
+    /// Tells subscribers; that there are none is no matter.
+    pub(crate) fn publish_event(&self, event: ChainEvent) {
+        let _ = self.subscribers.send(event);
+    }
+
+    /// Tells the chain thread, and waits while its queue is full: for workers and the disk, which have done something
+    /// that must not be lost. Nothing happens when it has stopped.
+    pub(crate) fn tell_certainly(&self, event: Event) {
+        if self.events.send(event).is_err() {
+            tracing::debug!("the chain has stopped");
+        }
+    }
+
+    /// The same for tasks, which may not hold up their thread.
+    pub(crate) async fn tell_patiently(&self, mut event: Event) {
+        while let Err(TrySendError::Full(back)) = self.events.try_send(event) {
+            event = back;
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 
     /// Tells the chain thread; `Busy` where its queue is full or it has ended.

@@ -1,14 +1,17 @@
 //! What a worker does with a block: rules, transition, all signatures in one batch, and the votes that it carries.
 
-use super::handle::NewBlock;
+use super::handle::{NewBlock, Source};
 use super::snapshot::Snapshot;
-use consensus::Invalid;
 use consensus::fork_choice::{
-    BlockAction, DataAvailability, ExecutionVerdict, ValidAttestation, is_column_data_available,
+    BlockAction, DataAvailability, ExecutionVerdict, ValidAttestation, is_blob_data_available, is_column_data_available,
 };
 use consensus::helpers::misc::compute_epoch_at_slot;
+use consensus::preset::NUMBER_OF_COLUMNS;
 use consensus::signing::Context;
-use consensus::types::{Hash32, PowBlock, Root, ValidatorIndex};
+use consensus::ssz::Ssz;
+use consensus::types::{BlobSidecar, DataColumnSidecar, Hash32, PowBlock, Root, ValidatorIndex};
+use consensus::{Config, Fork, Invalid};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What the engine said about a block's payload.
@@ -39,18 +42,17 @@ pub(crate) fn check_block(
     snapshot: &Snapshot,
     root: Root,
     new: &NewBlock,
-    pow_block: Option<&PowBlock>,
-    trusted: bool,
+    pow_block: impl Fn(&Hash32) -> Option<PowBlock>,
 ) -> CheckedBlock {
     let start = std::time::Instant::now();
     let config = snapshot.view.config();
-    let mut ctx = if trusted {
+    // What this node has written it has checked.
+    let mut ctx = if new.source == Source::Replay {
         Context::trusting(config, &snapshot.keys)
     } else {
         Context::collecting(config, &snapshot.keys)
     };
-    let get_pow_block = |hash: &Hash32| pow_block.filter(|block| block.block_hash == *hash).copied();
-    let action = snapshot.view.validate_block(&mut ctx, &new.block, get_pow_block);
+    let action = snapshot.view.validate_block(&mut ctx, &new.block, pow_block);
     let mut checked = CheckedBlock {
         root,
         action,
@@ -60,31 +62,70 @@ pub(crate) fn check_block(
         took: Duration::ZERO,
     };
     if matches!(checked.action, BlockAction::Accept(_)) {
-        checked.data = check_columns(snapshot, root, new);
+        checked.data = check_data(snapshot, root, new);
         read_votes(snapshot, new, &mut checked);
     }
     checked.took = start.elapsed();
     checked
 }
 
-/// Whether the columns that came along are those of the block.
-fn check_columns(snapshot: &Snapshot, root: Root, new: &NewBlock) -> DataAvailability {
+/// Whether the blob data of a block is here and right. What this node has written it has checked, and data from before
+/// the window in which it is served is nobody's concern.
+///
+/// Spec: deneb/ and fulu/fork-choice.md, `is_data_available`.
+fn check_data(snapshot: &Snapshot, root: Root, new: &NewBlock) -> DataAvailability {
     let config = snapshot.view.config();
-    let fork = config.fork_at_epoch(compute_epoch_at_slot(new.block.message.slot));
-    let body = &new.block.message.body;
-    if new.columns.is_empty() {
+    let block = &new.block.message;
+    let fork = config.fork_at_epoch(compute_epoch_at_slot(block.slot));
+    let commitments = &block.body.blob_kzg_commitments;
+    if new.source == Source::Replay || commitments.is_empty() {
         return DataAvailability::Available;
     }
-    let columns: Vec<_> = new.columns.iter().map(|column| column.as_ref().clone()).collect();
-    let foreign = columns.iter().find(|column| {
-        let header = &column.signed_block_header.message;
-        header.slot != new.block.message.slot || column.kzg_commitments != body.blob_kzg_commitments
-    });
-    if let Some(column) = foreign {
+    if fork >= Fork::Fulu {
+        check_columns(config, fork, root, new)
+    } else {
+        check_blobs(root, new)
+    }
+}
+
+fn check_columns(config: &Config, fork: Fork, root: Root, new: &NewBlock) -> DataAvailability {
+    let body = &new.block.message.body;
+    let is_foreign = |column: &&Arc<DataColumnSidecar>| {
+        column.kzg_commitments != body.blob_kzg_commitments
+            || column.signed_block_header.message.hash_tree_root(fork) != root
+    };
+    if let Some(column) = new.columns.iter().find(is_foreign) {
         let detail = format!("column {} is not of block {root}", column.index);
         return DataAvailability::Invalid(Invalid::new("column block", detail));
     }
+    let mut indices: Vec<u64> = new.columns.iter().map(|column| column.index).collect();
+    indices.sort_unstable();
+    indices.dedup();
+    if (indices.len() as u64) < NUMBER_OF_COLUMNS {
+        return DataAvailability::Missing;
+    }
+    let columns: Vec<_> = new.columns.iter().map(|column| column.as_ref().clone()).collect();
     is_column_data_available(config, fork, &columns, &body.blob_kzg_commitments)
+}
+
+fn check_blobs(root: Root, new: &NewBlock) -> DataAvailability {
+    let commitments = &new.block.message.body.blob_kzg_commitments;
+    let mut blobs: Vec<_> = new.blobs.iter().collect();
+    blobs.sort_by_key(|blob| blob.index);
+    blobs.dedup_by_key(|blob| blob.index);
+    let is_foreign = |blob: &&&Arc<BlobSidecar>| {
+        let of_block = blob.signed_block_header.message.hash_tree_root(Fork::Deneb) == root;
+        !of_block || commitments.get(blob.index as usize) != Some(&blob.kzg_commitment)
+    };
+    if let Some(blob) = blobs.iter().find(is_foreign) {
+        let detail = format!("blob {} is not of block {root}", blob.index);
+        return DataAvailability::Invalid(Invalid::new("blob block", detail));
+    }
+    if blobs.len() < commitments.len() {
+        return DataAvailability::Missing;
+    }
+    let (data, proofs): (Vec<_>, Vec<_>) = blobs.iter().map(|blob| (blob.blob.clone(), blob.kzg_proof)).unzip();
+    is_blob_data_available(commitments, &data, &proofs)
 }
 
 /// The votes and slashings in a valid block, for the fork choice. A vote for a branch that is no longer kept is worth

@@ -3,6 +3,7 @@
 
 use super::handle::{Chain, Event};
 use super::snapshot::Snapshot;
+use crate::pools::Entry;
 use crate::work::{Busy, Lane};
 use consensus::fork_choice::{AttestationAction, ValidAttestation};
 use consensus::gossip::{
@@ -83,8 +84,8 @@ pub(crate) struct CheckedMessage {
     pub(crate) verdict: Verdict,
     pub(crate) marks: Vec<Mark>,
     pub(crate) effect: Effect,
-    /// The snapshot it was checked on.
-    pub(crate) snapshot: Arc<Snapshot>,
+    /// What goes into the pools, if it is accepted.
+    pub(crate) entry: Option<Entry>,
     /// Where the final verdict goes.
     pub(crate) answer: Option<oneshot::Sender<Verdict>>,
 }
@@ -128,9 +129,7 @@ fn push(chain: &Chain, lane: Lane, batch: Vec<(Message, oneshot::Sender<Verdict>
         for (checked, answer) in checked.iter_mut().zip(answers) {
             checked.answer = Some(answer);
         }
-        if chain_of_job.tell(Event::Messages(checked)) == Err(Busy) {
-            tracing::debug!("the chain thread is too busy for votes");
-        }
+        chain_of_job.tell_certainly(Event::Messages(checked));
     });
     if chain.work().push(lane, job) == Err(Busy) {
         tracing::debug!(lane = lane.name(), "messages were dropped: the lane is full");
@@ -157,7 +156,7 @@ pub(crate) fn check(snapshot: &Arc<Snapshot>, now_ms: u64, messages: Vec<Arc<Mes
             verdict,
             marks,
             effect: Effect::None,
-            snapshot: Arc::clone(snapshot),
+            entry: None,
             answer: None,
         });
     }
@@ -171,6 +170,7 @@ pub(crate) fn check(snapshot: &Arc<Snapshot>, now_ms: u64, messages: Vec<Arc<Mes
     for checked in &mut checked {
         if checked.verdict == Verdict::Accept {
             checked.effect = effect_of(snapshot, &checked.message);
+            checked.entry = Entry::of(&checked.message, &snapshot.ahead.state).ok();
         }
     }
     checked

@@ -83,6 +83,11 @@ impl Pending {
                     waiting.new.columns.push(column);
                 }
             }
+            for blob in new.blobs {
+                if waiting.new.blobs.iter().all(|known| known.index != blob.index) {
+                    waiting.new.blobs.push(blob);
+                }
+            }
             return false;
         }
         self.bytes += bytes;
@@ -97,8 +102,13 @@ impl Pending {
         };
         self.blocks.insert(root, waiting);
         while self.blocks.len() > BLOCKS_MAX || self.bytes > BYTES_MAX && self.blocks.len() > 1 {
-            let highest = self.blocks.iter().max_by_key(|(_, waiting)| waiting.new.block.message.slot);
-            let Some(highest) = highest.map(|(root, _)| *root) else { break };
+            let highest = self
+                .blocks
+                .iter()
+                .max_by_key(|(_, waiting)| waiting.new.block.message.slot);
+            let Some(highest) = highest.map(|(root, _)| *root) else {
+                break;
+            };
             if let Some(mut waiting) = self.remove(&highest) {
                 waiting.answer(&Imported::Waiting(
                     "there is no room for more waiting blocks; hand it in again later".into(),
@@ -106,6 +116,12 @@ impl Pending {
             }
         }
         true
+    }
+
+    /// Enters again what was removed a moment ago.
+    pub(crate) fn put_back(&mut self, root: Root, waiting: Waiting) {
+        self.bytes += waiting.bytes;
+        self.blocks.insert(root, waiting);
     }
 
     pub(crate) fn get_mut(&mut self, root: &Root) -> Option<&mut Waiting> {
@@ -121,7 +137,9 @@ impl Pending {
     /// The blocks that wait for what `is` describes, lowest slots first.
     pub(crate) fn those(&self, is: impl Fn(For) -> bool) -> Vec<Root> {
         let waiting = self.blocks.iter().filter(|(_, waiting)| is(waiting.wanted));
-        let mut found: Vec<(Slot, Root)> = waiting.map(|(root, waiting)| (waiting.new.block.message.slot, *root)).collect();
+        let mut found: Vec<(Slot, Root)> = waiting
+            .map(|(root, waiting)| (waiting.new.block.message.slot, *root))
+            .collect();
         found.sort_unstable();
         found.into_iter().map(|(_, root)| root).collect()
     }

@@ -1,14 +1,15 @@
 //! What the chain thread publishes: all that readers need, at one moment, never changed again.
 
+use crate::execution::ForkchoiceState;
+use consensus::duties::get_proposers;
 use consensus::fork_choice::{CheckpointState, ExecutionStatus, Node, View};
 use consensus::gossip::{GossipView, PayloadValidationStatus};
-use consensus::duties::get_proposers;
 use consensus::helpers::accessors::get_committee_count_per_slot;
 use consensus::helpers::misc::{compute_epoch_at_slot, compute_start_slot_at_epoch};
 use consensus::keys::Keys;
 use consensus::preset::MIN_SEED_LOOKAHEAD;
-use consensus::types::{AttestationData, Checkpoint, Epoch, Hash32, Root, Slot, ValidatorIndex};
 use consensus::transition::process_slots;
+use consensus::types::{AttestationData, Checkpoint, Epoch, Hash32, Root, Slot, ValidatorIndex};
 use consensus::{Config, Fork, Invalid, State, ensure};
 use std::sync::Arc;
 
@@ -114,6 +115,15 @@ impl Snapshot {
         self.view.finalized_checkpoint()
     }
 
+    /// What the execution client should follow.
+    pub fn forkchoice_state(&self) -> ForkchoiceState {
+        ForkchoiceState {
+            head_block_hash: self.head.block_hash,
+            safe_block_hash: self.safe_block_hash,
+            finalized_block_hash: self.finalized_block_hash,
+        }
+    }
+
     /// Whether a block waits for the engine's verdict, its own or one before it. True for an unknown block.
     pub fn is_optimistic(&self, root: &Root) -> bool {
         self.block(root).is_none() || self.view.blocks().is_optimistic(root)
@@ -141,7 +151,13 @@ impl Snapshot {
     pub fn dependent_root(&self, epoch: Epoch, lookahead: u64) -> Root {
         let start = compute_start_slot_at_epoch(epoch.saturating_sub(lookahead));
         let wanted = start.saturating_sub(1);
-        let oldest = || self.view.blocks().nodes().first().map_or(self.head.root, |block| block.root);
+        let oldest = || {
+            self.view
+                .blocks()
+                .nodes()
+                .first()
+                .map_or(self.head.root, |block| block.root)
+        };
         self.ancestor(self.head.root, wanted).unwrap_or_else(oldest)
     }
 

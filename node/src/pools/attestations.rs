@@ -245,6 +245,3 @@ fn attestation(
         committee_bits,
     }
 }
-
-#[cfg(test)]
-mod tests;

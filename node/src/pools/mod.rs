@@ -9,11 +9,13 @@ pub mod attestations;
 mod cover;
 pub mod operations;
 mod packing;
+mod shared;
 pub mod sync_committee;
 mod vote;
 
 pub use attestations::AttestationPool;
 pub use operations::{OperationPool, Operations};
+pub use shared::{Entry, Pools};
 pub use sync_committee::{SyncCommitteePool, SyncVote};
 pub use vote::PoolVote;
 

@@ -326,6 +326,3 @@ impl Trial<'_> {
         chosen
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -218,6 +218,3 @@ impl SyncCommitteePool {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;
