@@ -20,11 +20,11 @@ mod tests;
 pub use body::{Body, Broken, Piece, Step, stream};
 pub use error::{Error, Failure};
 pub use limits::{DESCRIPTORS_KEPT_BACK, Limits, raise_descriptor_limit};
-pub use media::{Format, best_format, content_format};
+pub use media::Format;
 pub use query::{Query, excerpt, read_number};
 pub use registry::Counts;
 pub use request::{CONSENSUS_VERSION, Call, Payload};
-pub use router::{Router, Upload};
+pub use router::{ANY, JSON, JSON_OR_SSZ, Router, Upload};
 pub use server::Server;
 
 /// A response on its way out.

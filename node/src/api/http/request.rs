@@ -1,7 +1,7 @@
 //! A request as a handler sees it: parameters read, body complete and bounded.
 
 use super::Error;
-use super::media::{Format, best_format, content_format};
+use super::media::{Format, content_format};
 use super::query::{Query, excerpt, read_number};
 use consensus::Fork;
 use hyper::body::{Body as _, Bytes, Incoming};
@@ -35,6 +35,8 @@ pub struct Call {
     pub headers: HeaderMap,
     /// The body.
     pub payload: Payload,
+    /// The form to answer in, of those that the route offers.
+    pub format: Format,
     /// Who asks.
     pub client: IpAddr,
 }
@@ -60,11 +62,6 @@ impl Call {
         let text = self.path(place);
         let value = text.parse();
         value.map_err(|_| Error::bad_request(format!("'{}' is not {wanted}", excerpt(text))))
-    }
-
-    /// The form to answer in, of those offered; see [`best_format`].
-    pub fn accepts(&self, offered: &[Format]) -> Result<Format, Error> {
-        best_format(&self.headers, offered)
     }
 
     /// The fork that the client says the body is of. Error 400 if it does not say.

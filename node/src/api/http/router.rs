@@ -37,6 +37,13 @@ impl Upload {
     }
 }
 
+/// JSON only.
+pub const JSON: &[Format] = &[Format::Json];
+/// JSON or SSZ, as the client likes.
+pub const JSON_OR_SSZ: &[Format] = &[Format::Json, Format::Ssz];
+/// Nothing, or a form that is not negotiated.
+pub const ANY: &[Format] = &[];
+
 type Handler<C> = Box<dyn Fn(Arc<C>, Call) -> Pin<Box<dyn Future<Output = Answer> + Send>> + Send + Sync>;
 
 struct Route<C> {
@@ -44,6 +51,8 @@ struct Route<C> {
     /// The pieces of the path; `None` is any.
     path: Vec<Option<&'static str>>,
     upload: Upload,
+    /// The forms of the answer.
+    offers: &'static [Format],
     handler: Handler<C>,
 }
 
@@ -68,39 +77,46 @@ impl<C> Default for Router<C> {
 pub(super) struct Found<'r, C> {
     pub(super) path: Vec<String>,
     pub(super) upload: Upload,
+    pub(super) offers: &'static [Format],
     pub(super) handler: &'r Handler<C>,
 }
 
 impl<C> Router<C> {
-    /// A handler for `GET path`, where pieces in braces are open.
-    pub fn get<F, Made>(&mut self, path: &'static str, handler: F)
+    /// A handler for `GET path`, where pieces in braces are open; `offers` are the forms of the answer.
+    pub fn get<F, Made>(&mut self, path: &'static str, offers: &'static [Format], handler: F)
     where
         F: Fn(Arc<C>, Call) -> Made + Send + Sync + 'static,
         Made: Future<Output = Answer> + Send + 'static,
     {
-        self.add(Method::GET, path, Upload::NONE, handler);
+        self.add(Method::GET, path, Upload::NONE, offers, handler);
     }
 
     /// A handler for `POST path` that takes a body.
-    pub fn post<F, Made>(&mut self, path: &'static str, upload: Upload, handler: F)
+    pub fn post<F, Made>(&mut self, path: &'static str, upload: Upload, offers: &'static [Format], handler: F)
     where
         F: Fn(Arc<C>, Call) -> Made + Send + Sync + 'static,
         Made: Future<Output = Answer> + Send + 'static,
     {
-        self.add(Method::POST, path, upload, handler);
+        self.add(Method::POST, path, upload, offers, handler);
     }
 
-    fn add<F, Made>(&mut self, method: Method, path: &'static str, upload: Upload, handler: F)
-    where
+    fn add<F, Made>(
+        &mut self,
+        method: Method,
+        path: &'static str,
+        upload: Upload,
+        offers: &'static [Format],
+        handler: F,
+    ) where
         F: Fn(Arc<C>, Call) -> Made + Send + Sync + 'static,
         Made: Future<Output = Answer> + Send + 'static,
     {
-        let open = |piece: &&str| piece.starts_with('{');
         let pieces = path.split('/').skip(1);
         self.routes.push(Route {
             method,
-            path: pieces.map(|piece| (!open(&piece)).then_some(piece)).collect(),
+            path: pieces.map(|piece| (!piece.starts_with('{')).then_some(piece)).collect(),
             upload,
+            offers,
             handler: Box::new(move |context, call| Box::pin(handler(context, call))),
         });
     }
@@ -128,6 +144,7 @@ impl<C> Router<C> {
                 return Ok(Found {
                     path,
                     upload: route.upload,
+                    offers: route.offers,
                     handler: &route.handler,
                 });
             }

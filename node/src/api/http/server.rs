@@ -1,5 +1,6 @@
 //! Accepting connections and answering the requests on them.
 
+use super::media::{Format, best_format};
 use super::registry::{Busy, Counts, Entry, Registry};
 use super::request::{Payload, UNIT, read_payload};
 use super::{Body, Call, Error, Limits, Query, Response, Router};
@@ -12,6 +13,7 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::convert::Infallible;
+use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
@@ -80,37 +82,30 @@ impl<C: Send + Sync + 'static> Server<C> {
         Arc::clone(&self.shared.registry.counts)
     }
 
-    /// Serves until `stop` is true; then finishes open requests, as far as the limit for that allows.
-    pub async fn serve(self, listener: TcpListener, stop: watch::Receiver<bool>) {
+    /// Serves until `stop` ends; then finishes open requests, as far as the limit for that allows.
+    pub async fn serve(self, listener: TcpListener, stop: impl Future<Output = ()>) {
         let shared = self.shared;
         let mut tasks = JoinSet::new();
-        let mut stopping = stop.clone();
+        let (stopping, stopped) = watch::channel(false);
+        let mut stop = pin!(stop);
         let mut sweep = tokio::time::interval(SWEEP);
         sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         loop {
             tokio::select! {
-                () = stopped(&mut stopping) => break,
+                () = stop.as_mut() => break,
                 _ = sweep.tick() => shared.registry.sweep(&shared.limits),
                 Some(_) = tasks.join_next() => {}
                 accepted = listener.accept() => match accepted {
-                    Ok((stream, client)) => admit(&shared, &mut tasks, stream, client, &stop),
+                    Ok((stream, client)) => admit(&shared, &mut tasks, stream, client, &stopped),
                     Err(error) => rest(&shared.registry, &error).await,
                 },
             }
         }
         drop(listener);
+        stopping.send_replace(true);
         let all = async { while tasks.join_next().await.is_some() {} };
         if tokio::time::timeout(shared.limits.stop_time, all).await.is_err() {
             tracing::debug!("requests are still open at the end and are broken off");
-        }
-    }
-}
-
-/// Waits until it is time to stop; a sender that is gone says so too.
-async fn stopped(stop: &mut watch::Receiver<bool>) {
-    while !*stop.borrow_and_update() {
-        if stop.changed().await.is_err() {
-            return;
         }
     }
 }
@@ -188,9 +183,11 @@ async fn converse<C: Send + Sync + 'static>(
         .max_headers(HEADERS_MAX)
         .serve_connection(TokioIo::new(watched), service);
     let mut connection = pin!(connection);
+    // A server that is gone without a word has stopped too.
+    let stopping = async move { stop.wait_for(|stopping| *stopping).await.is_ok() };
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
-        () = stopped(&mut stop) => {
+        _ = stopping => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }
@@ -273,6 +270,11 @@ async fn answer<C>(shared: &Shared<C>, request: Request<Incoming>, client: IpAdd
     };
     let (parts, mut body) = request.into_parts();
     let call = async {
+        let format = if found.offers.is_empty() {
+            Format::Json
+        } else {
+            best_format(&parts.headers, found.offers)?
+        };
         let query = Query::parse(parts.uri.query().unwrap_or(""))?;
         let payload = if found.upload.bytes == 0 {
             Payload::default()
@@ -292,6 +294,7 @@ async fn answer<C>(shared: &Shared<C>, request: Request<Incoming>, client: IpAdd
             query,
             headers: parts.headers,
             payload,
+            format,
             client,
         })
     };

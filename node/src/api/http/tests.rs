@@ -36,25 +36,28 @@ fn limits() -> Limits {
 
 fn router() -> Router<AtomicU64> {
     let mut router = Router::default();
-    router.get("/hello", |_, _| async { Ok(Response::new(Body::full("hello"))) });
-    router.get("/piece/{a}/of/{b}", |_, call: Call| async move {
+    router.get("/hello", ANY, |_, _| async { Ok(Response::new(Body::full("hello"))) });
+    router.get("/piece/{a}/of/{b}", ANY, |_, call: Call| async move {
         let text = format!("{} of {}", call.path(0), call.path_number(1, "piece")?);
         Ok(Response::new(Body::full(text)))
     });
-    router.get("/slow", |_, _| async {
+    router.get("/form", JSON_OR_SSZ, |_, call: Call| async move {
+        Ok(Response::new(Body::full(call.format.media_type())))
+    });
+    router.get("/slow", ANY, |_, _| async {
         tokio::time::sleep(Duration::from_secs(60)).await;
         Ok(Response::new(Body::empty()))
     });
-    router.get("/panic", |_, _| async { panic!("on purpose") });
-    router.post("/echo", Upload::json_or_ssz(1000), |_, call: Call| async move {
+    router.get("/panic", ANY, |_, _| async { panic!("on purpose") });
+    router.post("/echo", Upload::json_or_ssz(1000), ANY, |_, call: Call| async move {
         Ok(Response::new(Body::full(call.payload.bytes)))
     });
-    router.post("/keep", Upload::json(600 << 10), |_, call: Call| async move {
+    router.post("/keep", Upload::json(600 << 10), ANY, |_, call: Call| async move {
         tokio::time::sleep(Duration::from_millis(300)).await;
         Ok(Response::new(Body::full(call.payload.bytes.len().to_string())))
     });
     // A gigabyte, unless the client stops reading.
-    router.get("/huge", |made: Arc<AtomicU64>, _| async {
+    router.get("/huge", ANY, |made: Arc<AtomicU64>, _| async {
         let body = stream(0u32, move |number| {
             let made = Arc::clone(&made);
             async move {
@@ -65,7 +68,7 @@ fn router() -> Router<AtomicU64> {
         });
         Ok(Response::new(body))
     });
-    router.get("/three", |_, _| async {
+    router.get("/three", ANY, |_, _| async {
         let body = stream(0u8, |number| async move {
             let piece = if number == 1 {
                 Bytes::new()
@@ -76,7 +79,7 @@ fn router() -> Router<AtomicU64> {
         });
         Ok(Response::new(body))
     });
-    router.get("/breaks", |_, _| async {
+    router.get("/breaks", ANY, |_, _| async {
         let body = stream(true, |first| async move {
             if first {
                 Ok((Bytes::from_static(b"begin"), Some(false)))
@@ -101,7 +104,11 @@ async fn start(limits: Limits, origin: Option<&'static str>) -> Running {
         origin.map(HeaderValue::from_static),
     );
     let counts = server.counts();
-    let task = tokio::spawn(server.serve(listener, stopping));
+    let task = tokio::spawn(async move {
+        let mut stopping = stopping;
+        let stop = async move { assert!(stopping.wait_for(|stop| *stop).await.is_ok()) };
+        server.serve(listener, stop).await;
+    });
     Running {
         port,
         counts,
@@ -167,6 +174,19 @@ async fn routes_methods_and_escapes() {
     assert_eq!(status(&server.get("/slow").await), 503);
     assert_eq!(server.get("/panic").await, "");
     assert_eq!(body(&server.get("/hello").await), "hello");
+}
+
+#[tokio::test]
+async fn forms_are_negotiated() {
+    let server = start(limits(), None).await;
+    let asked = async |accept: &str| {
+        let request = format!("GET /form HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAccept: {accept}\r\n\r\n");
+        server.ask(request.as_bytes()).await
+    };
+    assert_eq!(body(&asked("application/octet-stream").await), "application/octet-stream");
+    assert_eq!(body(&asked("*/*").await), "application/json");
+    assert_eq!(status(&asked("text/html").await), 406);
+    assert_eq!(body(&server.get("/form").await), "application/json");
 }
 
 #[tokio::test]
