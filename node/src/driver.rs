@@ -89,7 +89,7 @@ impl EngineDriver {
     /// The block before the merge with this hash, if the engine has told it.
     pub(crate) fn terminal_block(&self, hash: &Hash32) -> Option<PowBlock> {
         let known = self.terminal.lock().unwrap_or_else(PoisonError::into_inner);
-        known.filter(|block| block.block_hash == *hash)
+        known.as_ref().filter(|block| block.block_hash == *hash).cloned()
     }
 
     fn keep_terminal_block(&self, block: PowBlock) {

@@ -11,8 +11,8 @@ mod disk;
 mod driver;
 pub mod execution;
 pub mod genesis;
-pub mod pools;
 pub mod options;
+pub mod pools;
 pub mod produce;
 pub mod production;
 pub mod publish;
@@ -20,3 +20,6 @@ pub mod run;
 pub mod start;
 pub mod stop;
 pub mod work;
+
+#[cfg(test)]
+mod testing;

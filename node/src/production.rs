@@ -9,7 +9,7 @@ mod payload;
 mod sidecars;
 
 pub use blinded::{blinded_block, unblinded_block};
-pub use payload::{BuiltPayload, PayloadAttributes, PayloadChoice, payload_attributes};
+pub use payload::{PayloadChoice, payload_attributes};
 pub use sidecars::{Sidecars, blob_sidecars, column_sidecars};
 
 use crate::pools::{AttestationPool, OperationPool, Operations, SyncCommitteePool};
@@ -93,9 +93,9 @@ pub struct Proposal<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AnyBlock {
     /// Complete.
-    Full(BeaconBlock),
+    Full(Box<BeaconBlock>),
     /// Its payload is the builder's to show.
-    Blinded(BlindedBeaconBlock),
+    Blinded(Box<BlindedBeaconBlock>),
 }
 
 /// A block that is ready to be signed.
@@ -245,11 +245,12 @@ impl Draft {
         match payload {
             PayloadChoice::None => {}
             PayloadChoice::Built(built) => {
-                body.execution_payload = built.execution_payload;
+                let bundle = built.blobs.unwrap_or_default();
+                body.execution_payload = built.payload;
                 body.execution_requests = built.execution_requests;
-                body.blob_kzg_commitments = built.blobs_bundle.commitments;
-                self.blobs = built.blobs_bundle.blobs;
-                self.kzg_proofs = built.blobs_bundle.proofs;
+                body.blob_kzg_commitments = bundle.commitments;
+                self.blobs = bundle.blobs;
+                self.kzg_proofs = bundle.proofs;
                 self.value = built.value;
             }
             PayloadChoice::Bid(bid) => {
@@ -298,10 +299,10 @@ impl Draft {
             post_state.latest_block_header.body_root = block.body.hash_tree_root(fork);
             post_state.latest_execution_payload_header = header;
             block.state_root = post_state.hash_tree_root();
-            AnyBlock::Blinded(block)
+            AnyBlock::Blinded(Box::new(block))
         } else {
             block.state_root = post_state.hash_tree_root();
-            AnyBlock::Full(block)
+            AnyBlock::Full(Box::new(block))
         };
         ProducedBlock {
             fork,

@@ -5,29 +5,28 @@ use consensus::constants::{
     FAR_FUTURE_EPOCH, SYNC_COMMITTEE_SUBNET_COUNT,
 };
 use consensus::helpers::accessors::{
-    get_beacon_committee, get_beacon_proposer_index, get_block_root, get_block_root_at_slot,
-    get_committee_count_per_slot, get_current_epoch,
+    get_beacon_committee, get_beacon_proposer_index, get_block_root_at_slot, get_committee_count_per_slot,
+    get_current_epoch,
 };
 use consensus::helpers::misc::{compute_epoch_at_slot, compute_start_slot_at_epoch};
 use consensus::keys::Keys;
 use consensus::preset::{EPOCHS_PER_HISTORICAL_VECTOR, MAX_EFFECTIVE_BALANCE, VALIDATOR_REGISTRY_LIMIT};
 use consensus::signing::{Context, compute_signing_root, get_domain, signing_root_of};
-use consensus::ssz::{BitList, Bound, Bytes, PersistentList, PersistentVector, Root, Ssz};
+use consensus::ssz::{BitList, Bound, Bytes, PersistentList, PersistentVector, Root, Ssz, U256};
 use consensus::transition::block::is_merge_transition_complete;
 use consensus::transition::upgrade::upgrade_where_due;
 use consensus::transition::{process_slots, state_transition};
 use consensus::types::{
     Attestation, AttestationData, BLSSignature, BeaconBlock, BeaconBlockBody, BeaconBlockHeader, BeaconState,
-    Checkpoint, CommitteeIndex, DomainType, Epoch, Eth1Data, ExecutionPayload, ForkInfo, SignedBeaconBlock,
-    SingleAttestation, Slot, SyncCommitteeMessage, Validator, ValidatorIndex,
+    Checkpoint, CommitteeIndex, DomainType, Epoch, Eth1Data, ExecutionPayload, ExecutionRequests, ForkInfo,
+    SignedBeaconBlock, SingleAttestation, Slot, SyncCommitteeMessage, Validator, ValidatorIndex,
 };
 use consensus::{Config, Fork, Invalid, State};
 use crypto::bls::{SecretKey, consecutive_public_keys, consecutive_secret_key};
 use crypto::hash::sha256;
+use node::execution::BuiltPayload;
 use node::pools::{AttestationPool, Inserted, OperationPool, PoolVote, SyncCommitteePool, SyncVote};
-use node::production::{
-    AnyBlock, BuiltPayload, PayloadChoice, Picks, ProducedBlock, Proposal, payload_attributes, produce_block,
-};
+use node::production::{AnyBlock, PayloadChoice, Picks, ProducedBlock, Proposal, payload_attributes, produce_block};
 use synthetic::first_secret_key;
 
 /// Validators of a chain, unless a test wants more.
@@ -106,8 +105,13 @@ pub(crate) fn genesis(config: &Config, validators: usize) -> State {
 impl Chain {
     pub(crate) fn new(config: Config, validators: usize) -> Self {
         let state = genesis(&config, validators);
+        Self::from_genesis(config, state)
+    }
+
+    /// A chain on a state whose validators have the keys of `secret`.
+    pub(crate) fn from_genesis(config: Config, state: State) -> Self {
         let mut keys = Keys::of(&state).unwrap();
-        keys.settle(validators);
+        keys.settle(state.validators.len());
         Chain {
             config,
             keys,
@@ -171,7 +175,8 @@ impl Chain {
         let produced = self.produce(slot);
         assert_eq!(produced.left_out, None, "slot {slot}");
         let signed = sign_block(&produced);
-        self.import(&signed).unwrap_or_else(|error| panic!("slot {slot}: {error}"));
+        self.import(&signed)
+            .unwrap_or_else(|error| panic!("slot {slot}: {error}"));
         assert_eq!(self.state.hash_tree_root(), produced.post_state.hash_tree_root());
         signed
     }
@@ -329,7 +334,7 @@ pub(crate) fn sign_block(produced: &ProducedBlock) -> SignedBeaconBlock {
         panic!("a blinded block");
     };
     SignedBeaconBlock {
-        message: block.clone(),
+        message: (**block).clone(),
         signature: proposer_signature(&produced.post_state, block.proposer_index, produced.root()),
     }
 }
@@ -344,7 +349,7 @@ pub(crate) fn full(produced: &ProducedBlock) -> &BeaconBlock {
 /// A payload with the fields that the beacon chain looks at; its block hash is made up.
 pub(crate) fn fake_payload(state: &State, config: &Config) -> BuiltPayload {
     let attributes = payload_attributes(state, config, state.slot, Bytes([5; 20])).unwrap();
-    let execution_payload = ExecutionPayload {
+    let payload = ExecutionPayload {
         parent_hash: state.latest_execution_payload_header.block_hash,
         fee_recipient: attributes.suggested_fee_recipient,
         prev_randao: attributes.prev_randao,
@@ -353,18 +358,16 @@ pub(crate) fn fake_payload(state: &State, config: &Config) -> BuiltPayload {
         gas_limit: 30_000_000,
         block_hash: Bytes(sha256(&state.slot.to_le_bytes())),
         transactions: vec![vec![1, 2, 3].into()],
-        withdrawals: attributes.withdrawals.unwrap_or_default(),
+        withdrawals: attributes.withdrawals,
         ..ExecutionPayload::default()
     };
     BuiltPayload {
-        execution_payload,
-        ..BuiltPayload::default()
+        payload,
+        value: U256::ZERO,
+        blobs: None,
+        should_override_builder: false,
+        execution_requests: ExecutionRequests::default(),
     }
-}
-
-/// The root that a state of `slot`'s epoch wants for its target.
-pub(crate) fn target_root(state: &State, epoch: Epoch) -> Root {
-    get_block_root(state, epoch).unwrap()
 }
 
 /// Signs any object with a domain type at an epoch.

@@ -1,7 +1,11 @@
 //! Pools and production on a chain in memory: every block made is imported with all signatures checked.
 
+// In tests a failed `unwrap` is a failed test.
+#![allow(clippy::unwrap_used)]
+
 mod blobs;
 mod chain;
+mod engine;
 mod finality;
 mod operations;
 mod packing;

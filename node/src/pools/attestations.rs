@@ -36,13 +36,11 @@ pub(super) struct Group {
     pub(super) decision_root: Root,
     /// By committee index; never empty.
     pub(super) committees: BTreeMap<CommitteeIndex, Arc<Cover>>,
+    /// How many have voted at least: the largest aggregates' voters of all committees.
+    voters: usize,
 }
 
 impl Group {
-    fn voters(&self) -> usize {
-        self.committees.values().map(|cover| cover.voters()).sum()
-    }
-
     fn size(&self) -> usize {
         GROUP_BYTES + self.committees.values().map(|cover| cover.size()).sum::<usize>()
     }
@@ -67,6 +65,9 @@ impl AttestationPool {
     /// Takes a vote in, and adds its signature to those of its committee.
     pub fn insert(&mut self, vote: &PoolVote) -> Inserted {
         let slot = vote.data.slot;
+        if self.bytes > MAX_BYTES {
+            return Inserted::Full("the votes of a single slot fill the pool");
+        }
         if !self.slots.contains_key(&slot) && !self.make_room_for_slot(slot) {
             return Inserted::Full("the vote is older than all that are kept");
         }
@@ -81,12 +82,15 @@ impl AttestationPool {
                 data: vote.data,
                 decision_root: vote.decision_root,
                 committees: BTreeMap::new(),
+                voters: 0,
             })
         });
         let group = Arc::make_mut(group);
         let cover = group.committees.entry(vote.committee_index).or_default();
         let before = if cover.aggregates().is_empty() { 0 } else { cover.size() };
+        let voters_before = cover.voters();
         let is_new = Arc::make_mut(cover).insert(&vote.bits, &vote.signature);
+        group.voters += cover.voters() - voters_before; // the largest never shrinks
         // Merging may make a cover smaller.
         self.bytes = (self.bytes + grown + cover.size()).saturating_sub(before);
         self.shrink();
@@ -115,7 +119,7 @@ impl AttestationPool {
         if groups.len() < MAX_GROUPS_PER_SLOT || groups.contains_key(&vote.data_root) {
             return true;
         }
-        let smallest = groups.iter().map(|(root, group)| (group.voters(), *root)).min();
+        let smallest = groups.iter().map(|(root, group)| (group.voters, *root)).min();
         let Some((voters, root)) = smallest else {
             return true;
         };
@@ -243,5 +247,110 @@ fn attestation(
         data: *data,
         signature: Bytes(aggregate.signature.signature().to_bytes()),
         committee_bits,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use consensus::ssz::BitList;
+    use crypto::bls::AggregateSignature;
+
+    /// A vote at a slot for one of many things, with these voters of a large committee.
+    fn vote(slot: Slot, number: u16, voters: &[usize]) -> PoolVote {
+        let mut bits = BitList::new(1024);
+        for place in voters {
+            bits.set(*place, true);
+        }
+        let mut data_root = Root::ZERO;
+        data_root.0[..2].copy_from_slice(&number.to_be_bytes());
+        PoolVote {
+            data: AttestationData {
+                slot,
+                ..AttestationData::default()
+            },
+            data_root,
+            committee_index: 0,
+            bits,
+            signature: AggregateSignature::new(),
+            decision_root: Root::ZERO,
+        }
+    }
+
+    fn size_of_all(pool: &AttestationPool) -> usize {
+        let groups = pool.slots.values().flat_map(BTreeMap::values);
+        groups.map(|group| group.size()).sum()
+    }
+
+    #[test]
+    fn slots_groups_and_bytes_are_bounded_whatever_comes() {
+        /// Enough to come to the limit of bytes in either preset.
+        const COMMITTEES: usize = 512 / MAX_GROUPS_PER_SLOT;
+        let mut pool = AttestationPool::new();
+        let mut largest = 0;
+        for slot in 0..3 + MAX_SLOTS as Slot {
+            for number in 0..MAX_GROUPS_PER_SLOT as u16 + 5 {
+                for own in 0..6 * COMMITTEES {
+                    // All have the first voter, so none can be merged.
+                    let mut vote = vote(slot, number, &[0, 1 + own]);
+                    vote.committee_index = (own / 6) as CommitteeIndex;
+                    let is_new = pool.insert(&vote) == Inserted::New;
+                    assert_eq!(is_new, usize::from(number) < MAX_GROUPS_PER_SLOT);
+                }
+            }
+            assert!(pool.slots[&slot].len() <= MAX_GROUPS_PER_SLOT);
+            assert!(pool.slots.len() <= MAX_SLOTS && pool.size() <= MAX_BYTES);
+            assert_eq!(pool.size(), size_of_all(&pool), "slot {slot}");
+            largest = largest.max(pool.size());
+        }
+        assert!(largest > MAX_BYTES / 4 * 3, "{largest} bytes are no test of the limit");
+        let oldest = *pool.slots.keys().next().unwrap();
+        if pool.slots.len() == MAX_SLOTS {
+            let late = pool.insert(&vote(oldest - 1, 0, &[0]));
+            assert_eq!(late, Inserted::Full("the vote is older than all that are kept"));
+        }
+        pool.prune(1000 * SLOTS_PER_EPOCH);
+        assert_eq!((pool.size(), pool.len()), (0, 0));
+    }
+
+    #[test]
+    fn the_group_with_the_fewest_voters_makes_room() {
+        let mut pool = AttestationPool::new();
+        for number in 0..MAX_GROUPS_PER_SLOT as u16 {
+            assert_eq!(pool.insert(&vote(7, number, &[0, 1])), Inserted::New);
+        }
+        pool.insert(&vote(7, 3, &[5, 6, 7]));
+        let full = Inserted::Full("too many different votes in the slot");
+        assert_eq!(pool.insert(&vote(7, 60_000, &[4])), full);
+        assert_eq!(pool.insert(&vote(7, 60_000, &[4, 5])), Inserted::New);
+        assert_eq!(pool.len(), MAX_GROUPS_PER_SLOT);
+        assert_eq!(pool.slots[&7][&vote(7, 3, &[]).data_root].voters, 5);
+        assert!(!pool.slots[&7].contains_key(&vote(7, 0, &[]).data_root));
+        assert_eq!(pool.size(), size_of_all(&pool));
+    }
+
+    #[test]
+    fn what_a_block_can_still_take_stays() {
+        let mut pool = AttestationPool::new();
+        for slot in 0..2 * SLOTS_PER_EPOCH {
+            pool.insert(&vote(slot, 0, &[0]));
+        }
+        pool.prune(2 * SLOTS_PER_EPOCH - 1);
+        assert_eq!(pool.len() as u64, 2 * SLOTS_PER_EPOCH);
+        pool.prune(2 * SLOTS_PER_EPOCH);
+        assert_eq!(pool.len() as u64, SLOTS_PER_EPOCH);
+        assert_eq!(*pool.slots.keys().next().unwrap(), SLOTS_PER_EPOCH);
+    }
+
+    #[test]
+    fn a_clone_stays_as_it_was() {
+        let mut pool = AttestationPool::new();
+        pool.insert(&vote(1, 0, &[0]));
+        let before = pool.clone();
+        pool.insert(&vote(1, 0, &[1]));
+        pool.insert(&vote(2, 0, &[1]));
+        let voters = |pool: &AttestationPool| pool.groups().map(|group| group.voters).collect::<Vec<_>>();
+        assert_eq!(voters(&before), [1]);
+        assert_eq!(voters(&pool), [2, 1]);
     }
 }

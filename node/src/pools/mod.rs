@@ -24,7 +24,7 @@ pub use vote::PoolVote;
 pub enum Inserted {
     /// It is in.
     New,
-    /// Nothing of it was new.
+    /// Nothing of it was new, or worth keeping beside what there is.
     Known,
     /// There is no room for it, for this reason.
     Full(&'static str),
