@@ -27,7 +27,7 @@ use crate::pools::Pools;
 use crate::produce::Producer;
 use crate::stop::Stop;
 use crate::work::{Busy, Lane};
-use http::{Call, Error, Limits, Router, Server};
+use http::{Error, Limits, Router, Server};
 use hyper::header::HeaderValue;
 use std::sync::Arc;
 use storage::Storage;

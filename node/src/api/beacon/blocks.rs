@@ -8,7 +8,7 @@ use crate::api::{ApiContext, Context};
 use crate::production::blinded_block;
 use consensus::Fork;
 use consensus::das::compute_signed_block_header;
-use consensus::ssz::{Json, Out, Ssz};
+use consensus::ssz::{Json, Out};
 use consensus::types::{
     BLSSignature, BeaconBlockHeader, Root, SignedBeaconBlock, SignedBeaconBlockHeader, SignedBlindedBeaconBlock, Slot,
 };

@@ -12,7 +12,6 @@ use consensus::helpers::accessors::get_current_epoch;
 use consensus::ssz::Out;
 use consensus::types::{Epoch, Gwei, Validator, ValidatorIndex};
 use hyper::StatusCode;
-use serde_json::Value;
 use std::sync::Arc;
 
 pub(super) fn routes(router: &mut Router<ApiContext>) {

@@ -85,7 +85,7 @@ impl Range<'_> {
 /// that the client names first. Error 406 where it wants none of them.
 ///
 /// Spec: beacon-APIs, "Requests by default send and receive JSON"; RFC 9110, "Accept".
-pub fn best_format(headers: &HeaderMap, offered: &[Format]) -> Result<Format, Error> {
+pub(super) fn best_format(headers: &HeaderMap, offered: &[Format]) -> Result<Format, Error> {
     let mut ranges = Vec::new();
     for header in headers.get_all(ACCEPT) {
         // What cannot be read names nothing that is offered.
@@ -133,7 +133,7 @@ fn not_acceptable(offered: &[Format]) -> Error {
 
 /// The form of a request's body, of those `taken`; JSON where the header is missing. Error 415 for any other, and for a
 /// body that is compressed.
-pub fn content_format(headers: &HeaderMap, taken: &[Format]) -> Result<Format, Error> {
+pub(super) fn content_format(headers: &HeaderMap, taken: &[Format]) -> Result<Format, Error> {
     let refused = |what: String| Error::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, what);
     if let Some(encoding) = headers.get(CONTENT_ENCODING)
         && encoding != "identity"

@@ -59,11 +59,11 @@ fn answer(made: ProducedBlock, format: Format) -> crate::api::http::Response {
         .header("eth-execution-payload-value", paid)
         .header("eth-consensus-block-value", earned);
     let bytes = match made.block {
-        AnyBlock::Blinded(block) => written(&reply, format, fork, &block),
-        AnyBlock::Full(block) if fork < Fork::Deneb => written(&reply, format, fork, &block),
+        AnyBlock::Blinded(block) => written(&reply, format, fork, &*block),
+        AnyBlock::Full(block) if fork < Fork::Deneb => written(&reply, format, fork, &*block),
         AnyBlock::Full(block) => {
             let contents = BlockContents {
-                block,
+                block: *block,
                 kzg_proofs: made.kzg_proofs,
                 blobs: made.blobs,
                 ..BlockContents::default()
