@@ -9,6 +9,8 @@ pub(crate) const DIFFERENT: u8 = 1;
 const INVALID: u8 = 3;
 /// A file could not be read or written.
 const IO: u8 = 4;
+/// A node or client could not start, or could not go on.
+const RUNNING: u8 = 5;
 
 /// The list as `--help` shows it.
 pub(crate) const HELP: &str = "\
@@ -18,6 +20,7 @@ Exit codes:
   2    the command line is wrong
   3    the input is not a valid object of its type
   4    a file cannot be read or written
+  5    a node or validator client could not start, or could not go on; the message says why
   101  a bug in wren: please report what it printed";
 
 /// Why a command stopped, with the code it ends with. The message says what to do about it.
@@ -40,6 +43,14 @@ impl Failure {
     pub(crate) fn usage(message: impl Into<String>) -> Self {
         Failure {
             code: 2,
+            message: message.into(),
+        }
+    }
+
+    /// Something that runs has failed, as the sentence says.
+    pub(crate) fn running(message: impl Into<String>) -> Self {
+        Failure {
+            code: RUNNING,
             message: message.into(),
         }
     }

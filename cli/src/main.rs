@@ -2,7 +2,9 @@
 #![forbid(unsafe_code)]
 
 mod exit;
+mod logging;
 mod network;
+mod node;
 mod ssz;
 mod transition;
 
@@ -32,6 +34,7 @@ struct Wren {
 
 #[derive(Subcommand)]
 enum Command {
+    Node(Box<node::Args>),
     /// Look into SSZ objects: root, JSON, contents, differences
     Ssz(ssz::Args),
     /// Apply blocks to a state and check every rule, signature and root
@@ -40,6 +43,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let result = match Wren::parse().command {
+        Command::Node(args) => node::run(*args),
         Command::Ssz(args) => ssz::run(args),
         Command::Transition(args) => transition::run(&args),
     };

@@ -4,7 +4,7 @@ use crate::exit::Failure;
 use crate::{logging, network};
 use clap::Args as ClapArgs;
 use consensus::types::ExecutionAddress;
-use node::options::{Address, EngineChoice, Options};
+use ::node::options::{Address, EngineChoice, Options};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -78,6 +78,6 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
             port: args.http_port,
         },
     };
-    node::options::run(options).map_err(|error| Failure::io_sentence(format!("{error:#}")))?;
+    ::node::options::run(options).map_err(|error| Failure::running(format!("{error:#}")))?;
     Ok(ExitCode::SUCCESS)
 }

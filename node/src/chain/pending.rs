@@ -159,8 +159,4 @@ impl Pending {
             }
         }
     }
-
-    pub(crate) fn len(&self) -> usize {
-        self.blocks.len()
-    }
 }
