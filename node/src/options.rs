@@ -1,5 +1,6 @@
 //! What an operator chooses, and a node run by it from start to stop.
 
+use crate::clock;
 use crate::execution::{DevEngine, Engine};
 use crate::run::{Parts, Running, start};
 use crate::start::{Anchor, decode_state};
@@ -87,8 +88,8 @@ pub async fn begin(options: Options, stop: Stop) -> Result<Running> {
     let root = anchor.state.genesis_validators_root;
     let storage = Storage::open(&options.datadir, &Identity::of(root), &storage::Options::default())?;
     let engine = Arc::new(match &options.engine {
-        EngineChoice::Dev => Engine::Dev(DevEngine::of_genesis(&config, &anchor.state)?),
-        EngineChoice::Http { endpoints, jwt } => Engine::http(endpoints, jwt.as_deref())?,
+        EngineChoice::Dev => Engine::Dev(Arc::new(DevEngine::of_genesis(&config, &anchor.state)?)),
+        EngineChoice::Http { endpoints, jwt } => Engine::http(endpoints, jwt.as_deref(), clock::unix_seconds)?,
     });
     let running = start(
         Parts {
@@ -104,7 +105,8 @@ pub async fn begin(options: Options, stop: Stop) -> Result<Running> {
     .await?;
     let address = SocketAddr::new(options.http.ip, options.http.port);
     let listener = tokio::net::TcpListener::bind(address).await;
-    let listener = listener.with_context(|| format!("cannot listen on {address}; another program may have the port"))?;
+    let listener =
+        listener.with_context(|| format!("cannot listen on {address}; another program may have the port"))?;
     tracing::info!("Beacon API on http://{}", listener.local_addr()?);
     running.serve(listener);
     Ok(running)
@@ -115,9 +117,13 @@ const STATE_BYTES_MAX: u64 = 1 << 30;
 
 fn anchor(genesis_state: &Option<PathBuf>, config: &Config) -> Result<Anchor> {
     let Some(path) = genesis_state else {
-        bail!("there is no chain to start from: give a genesis state by --genesis-state, or a --network folder with genesis.ssz");
+        bail!(
+            "there is no chain to start from: give a genesis state by --genesis-state, or a --network folder with genesis.ssz"
+        );
     };
-    let length = fs::metadata(path).with_context(|| format!("cannot read {}", path.display()))?.len();
+    let length = fs::metadata(path)
+        .with_context(|| format!("cannot read {}", path.display()))?
+        .len();
     if length > STATE_BYTES_MAX {
         bail!("{} is no genesis state: it has {length} bytes", path.display());
     }
@@ -131,7 +137,9 @@ async fn signalled() -> &'static str {
     use tokio::signal::unix::{Signal, SignalKind, signal};
     let listen = |kind, name: &str| -> Option<Signal> {
         let heard = signal(kind);
-        heard.map_err(|error| tracing::warn!(%error, "{name} cannot be waited for")).ok()
+        heard
+            .map_err(|error| tracing::warn!(%error, "{name} cannot be waited for"))
+            .ok()
     };
     let wait = async |signal: Option<Signal>| match signal {
         Some(mut signal) => {

@@ -205,7 +205,11 @@ pub fn date_of(ms: u64) -> String {
     let day_of_month = day_of_year - (153 * month_from_march + 2) / 5 + 1;
     let month = (month_from_march + 2) % 12 + 1;
     let year = era * 400 + year_of_era + u64::from(month < 3);
-    format!("{year}-{month:02}-{day_of_month:02} {:02}:{:02} UTC", minutes / 60, minutes % 60)
+    format!(
+        "{year}-{month:02}-{day_of_month:02} {:02}:{:02} UTC",
+        minutes / 60,
+        minutes % 60
+    )
 }
 
 /// By how much our clock is ahead of one that read `date` (whole seconds, cut off) at some moment between `asked_ms` and

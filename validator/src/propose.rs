@@ -28,7 +28,9 @@ const NO_BUILDER: u64 = 0;
 pub async fn run(ctx: Context, slot: Slot) {
     let epoch = compute_epoch_at_slot(slot);
     let until_ms = ctx.clock.due_ms(slot, Deadline::Attestation);
-    let table = ctx.duties_with(until_ms, |table| table.proposers.contains_key(&epoch)).await;
+    let table = ctx
+        .duties_with(until_ms, |table| table.proposers.contains_key(&epoch))
+        .await;
     for duty in table.proposers_at(slot) {
         if !ctx.gate.may_sign(&duty.pubkey) {
             let why = "doppelganger protection still listens for a double of the key";

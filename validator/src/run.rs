@@ -97,7 +97,11 @@ fn open_signer(options: &Options) -> Result<Signer> {
     }
     startup::check_fee_recipients(&signer, &root)?;
     let (enabled, disabled) = (signer.public_keys().len(), signer.disabled_keys());
-    tracing::info!("{enabled} keys sign, {} are disabled ({})", disabled.len(), options.folder.display());
+    tracing::info!(
+        "{enabled} keys sign, {} are disabled ({})",
+        disabled.len(),
+        options.folder.display()
+    );
     for (key, why) in disabled {
         tracing::warn!("key {key} does not sign: {why}");
     }
@@ -156,7 +160,11 @@ async fn live(options: Options, signer: Signer) -> Result<Ended> {
         tasks.spawn(watching::listen(ctx.clone(), position, events_sender.clone()));
     }
     tasks.spawn(watching::follow_heads(ctx.clone(), events, heads_sender));
-    tasks.spawn(watching::fetch_duties(Fetcher::new(ctx.clone(), validators_sender, duties_sender)));
+    tasks.spawn(watching::fetch_duties(Fetcher::new(
+        ctx.clone(),
+        validators_sender,
+        duties_sender,
+    )));
     tasks.spawn(watching::prepare(ctx.clone()));
     if let Some(listener) = listener {
         tasks.spawn(serve::serve(listener, metrics));
@@ -228,7 +236,9 @@ fn check_forks(config: &Config, slots: &SlotClock, clock: &Clock) -> Result<()> 
     }
     if let Some((name, epoch)) = startup::unsupported_fork(config) {
         let date = startup::fork_date(slots, epoch);
-        tracing::warn!("this version stops before the fork {name} at epoch {epoch} ({date}); install a newer one by then");
+        tracing::warn!(
+            "this version stops before the fork {name} at epoch {epoch} ({date}); install a newer one by then"
+        );
     }
     Ok(())
 }

@@ -121,7 +121,11 @@ pub(super) async fn fetch_duties(mut fetcher: Fetcher) {
         // In the middle of a slot, when nothing else is due, and at an epoch's first slot at once.
         let half = clock.slot_duration() / 2;
         let next = clock.start_of(now.slot.saturating_add(1)) + half.as_millis() as u64;
-        let pause = if failed { FETCH_AGAIN.min(half) } else { clock.until(next) };
+        let pause = if failed {
+            FETCH_AGAIN.min(half)
+        } else {
+            clock.until(next)
+        };
         let roots = heads.borrow_and_update().roots;
         tokio::select! {
             _ = heads.wait_for(|heads| heads.roots != roots) => {}
@@ -137,7 +141,10 @@ pub(super) async fn guard(ctx: Context, mut guard: Doppelganger, allowed: watch:
     loop {
         let now = ctx.clock.now();
         let keys = ctx.gate.public_keys();
-        ctx.report.metrics.keys_enabled.store(keys.len() as u64, Ordering::Relaxed);
+        ctx.report
+            .metrics
+            .keys_enabled
+            .store(keys.len() as u64, Ordering::Relaxed);
         let known = validators.borrow_and_update().clone();
         let questions = guard.questions(&keys, &known, now);
         let ask = Ask {
@@ -150,7 +157,10 @@ pub(super) async fn guard(ctx: Context, mut guard: Doppelganger, allowed: watch:
         }
         let result = guard.step(&known, &seen, now);
         doppelganger::publish(&guard, &allowed);
-        ctx.report.metrics.keys_signing.store(allowed.borrow().len() as u64, Ordering::Relaxed);
+        ctx.report
+            .metrics
+            .keys_signing
+            .store(allowed.borrow().len() as u64, Ordering::Relaxed);
         if let Err(doubles) = result {
             return doubles;
         }
