@@ -1,6 +1,6 @@
 //! The node put together: the only place where threads and channels are made.
 
-use crate::api::{self, ApiContext, ApiOptions};
+use crate::api::{self, Alone, ApiContext, ApiOptions};
 use crate::chain::{Actor, Ahead, Chain, Event, Head, Imported, NewBlock, Pending, Snapshot, Source, States};
 use crate::clock::Clock;
 use crate::disk::{self, Disk};
@@ -189,9 +189,8 @@ impl Running {
             Arc::new(Alone),
             self.stop.clone(),
         );
-        let stop = self.stop.clone();
         tokio::spawn(async move {
-            api::serve(listener, Arc::new(context), &ApiOptions::default(), stop).await;
+            api::serve(listener, Arc::new(context), &ApiOptions::default()).await;
         });
     }
 
