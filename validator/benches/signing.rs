@@ -10,7 +10,7 @@ use consensus::types::{AttestationData, Checkpoint, Slot};
 use consensus::{Config, Fork};
 use crypto::bls::{SecretKey, consecutive_secret_key};
 use crypto::derive::SecretBytes;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 use validator::keys::{Candidate, Standing, Vouch, import};
@@ -48,7 +48,7 @@ fn in_own_process(keys: u64) {
     std::fs::remove_dir_all(&folder).expect("it can be removed");
 }
 
-fn make_keys(folder: &PathBuf, count: u64) {
+fn make_keys(folder: &Path, count: u64) {
     let first = SecretKey::from_bytes(&[1; 32]).expect("a key");
     let candidate = |number| Candidate {
         secret: SecretBytes::new(*consecutive_secret_key(&first, number).expect("a key").to_bytes()),
