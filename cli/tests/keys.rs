@@ -1,6 +1,6 @@
 //! `wren keys`, `wren slashing` and `wren exit sign` as an operator meets them.
 
-use crate::{Scratch, skip, wren, wren_fails, wren_ok};
+use crate::{Scratch, wren, wren_fails, wren_ok};
 use consensus::Config;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -350,22 +350,19 @@ fn keys_that_a_running_network_may_know_do_not_sign() {
     assert!(report.contains("says nothing of it"), "{report}");
     let list = setup.ok(&["keys", "list"], "");
     assert!(list.contains("last attestation: source 3 target 4"), "{list}");
-    let built_in = setup.fails(
-        3,
-        &[
-            "keys",
-            "import",
-            &setup.path("made"),
-            "--network",
-            "hoodi",
-            "--password-file",
-            &setup.path("password"),
-        ],
-        "",
-    );
-    if !cfg!(feature = "minimal") {
-        assert!(built_in.contains("belongs to the network"), "{built_in}");
-    }
+    let other = format!("0x{}", "08".repeat(32));
+    let config = format!("{old}/config.yaml");
+    fs::remove_file(format!("{old}/genesis.ssz")).expect("removed");
+    let elsewhere = [
+        "keys",
+        "import",
+        &setup.path("made"),
+        "--password-file",
+        &setup.path("password"),
+    ];
+    let network = ["--network", &config, "--genesis-validators-root", &other];
+    let refused = setup.fails(3, &[&elsewhere[..], &network].concat(), "");
+    assert!(refused.contains("belongs to the network"), "{refused}");
 }
 
 #[test]
