@@ -548,7 +548,7 @@ fn exits_are_signed_without_a_node() {
 #[test]
 fn keystores_deposits_and_exits_agree_with_ethstaker_deposit() {
     let Ok(python) = std::env::var("WREN_ETHSTAKER_PYTHON") else {
-        skip(
+        crate::skip(
             "ethstaker",
             "WREN_ETHSTAKER_PYTHON names no Python that has ethstaker_deposit",
         );
