@@ -358,7 +358,7 @@ pub(crate) fn fake_payload(state: &State, config: &Config) -> BuiltPayload {
         gas_limit: 30_000_000,
         block_hash: Bytes(sha256(&state.slot.to_le_bytes())),
         transactions: vec![vec![1, 2, 3].into()],
-        withdrawals: attributes.withdrawals,
+        withdrawals: attributes.withdrawals.unwrap_or_default(),
         ..ExecutionPayload::default()
     };
     BuiltPayload {

@@ -4,7 +4,7 @@ use crate::chain::{Chain, config_at, fake_payload, full, head_root, proposer_sig
 use consensus::constants::FAR_FUTURE_EPOCH;
 use consensus::helpers::accessors::get_beacon_proposer_index;
 use consensus::preset::SLOTS_PER_EPOCH;
-use consensus::ssz::{Bytes, Root, Ssz, U256};
+use consensus::ssz::{Bytes, Ssz, U256};
 use consensus::transition::block::{header_of, is_merge_transition_complete};
 use consensus::transition::upgrade::upgrade_to;
 use consensus::types::{BuilderBid, ExecutionPayload, SignedBlindedBeaconBlock, Withdrawal};
@@ -251,13 +251,10 @@ fn attributes_have_what_their_fork_has() {
         );
         assert_eq!(attributes.prev_randao, *state.randao_mixes.get(0).unwrap());
         assert_eq!(attributes.suggested_fee_recipient, Bytes([4; 20]));
-        let withdrawn: Vec<u64> = attributes.withdrawals.iter().map(|one| one.validator_index).collect();
-        assert_eq!(withdrawn, if *fork >= Fork::Capella { vec![next] } else { vec![] });
-        let parent = if *fork >= Fork::Deneb {
-            head_root(&chain.state)
-        } else {
-            Root::ZERO
-        };
+        let withdrawn = attributes.withdrawals.as_ref();
+        let withdrawn = withdrawn.map(|list| list.iter().map(|one| one.validator_index).collect::<Vec<_>>());
+        assert_eq!(withdrawn, (*fork >= Fork::Capella).then(|| vec![next]));
+        let parent = (*fork >= Fork::Deneb).then(|| head_root(&chain.state));
         assert_eq!(attributes.parent_beacon_block_root, parent);
         let other = payload_attributes(&state, &chain.config, 3, Bytes::ZERO);
         assert_eq!(other.unwrap_err().rule, "payload slot");

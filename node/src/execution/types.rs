@@ -102,10 +102,10 @@ pub struct PayloadAttributes {
     pub prev_randao: Bytes32,
     /// Who should get the fees.
     pub suggested_fee_recipient: ExecutionAddress,
-    /// The withdrawals that the block must make; sent from Capella on.
-    pub withdrawals: Vec<Withdrawal>,
-    /// Root of the beacon block's parent; sent from Deneb on.
-    pub parent_beacon_block_root: Root,
+    /// The withdrawals that the block must make, from Capella on.
+    pub withdrawals: Option<Vec<Withdrawal>>,
+    /// Root of the beacon block's parent, from Deneb on.
+    pub parent_beacon_block_root: Option<Root>,
 }
 
 /// A payload that an engine built. Spec: `engine_getPayload` of paris.md to osaka.md.
@@ -193,6 +193,15 @@ pub enum Failure {
     Malformed,
     /// This version, or the engine, does not know the method that the fork needs.
     Unsupported,
+}
+
+/// How an execution client answered last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndpointHealth {
+    /// Its address, without secrets.
+    pub endpoint: String,
+    /// The last failure, if it has not answered since.
+    pub error: Option<String>,
 }
 
 /// No answer from any engine: what happened, where, and what to do about it.

@@ -47,10 +47,10 @@ pub fn payload_attributes(
         ..PayloadAttributes::default()
     };
     if state.at >= Fork::Capella {
-        attributes.withdrawals = get_expected_withdrawals(state)?.withdrawals;
+        attributes.withdrawals = Some(get_expected_withdrawals(state)?.withdrawals);
     }
     if state.at >= Fork::Deneb {
-        attributes.parent_beacon_block_root = state.latest_block_header.hash_tree_root(state.at);
+        attributes.parent_beacon_block_root = Some(state.latest_block_header.hash_tree_root(state.at));
     }
     Ok(attributes)
 }

@@ -73,6 +73,14 @@ impl DevEngine {
             return Err(RpcError::new(code::INVALID_PAYLOAD_ATTRIBUTES, message));
         }
         self.check_fork(fork, attributes.timestamp)?;
+        let complete = [
+            (Fork::Capella, attributes.withdrawals.is_some()),
+            (Fork::Deneb, attributes.parent_beacon_block_root.is_some()),
+        ];
+        if complete.iter().any(|(from, is_there)| *is_there != (fork >= *from)) {
+            let message = format!("withdrawals and the parent's beacon block root are not as {fork} has them");
+            return Err(RpcError::new(code::INVALID_PAYLOAD_ATTRIBUTES, message));
+        }
         let mut build = self.unsealed(fork, head, parent, attributes);
         if fork >= Fork::Electra {
             build.requests = state.requests.first().cloned().unwrap_or_default();
@@ -106,7 +114,7 @@ impl DevEngine {
             ..ExecutionPayload::default()
         };
         if fork >= Fork::Capella {
-            payload.withdrawals.clone_from(&attributes.withdrawals);
+            payload.withdrawals = attributes.withdrawals.clone().unwrap_or_default();
         }
         if fork >= Fork::Deneb {
             payload.blob_gas_used = blob_gas(blobs.len() as u64);
@@ -126,7 +134,7 @@ fn sealed_hash(fork: Fork, build: &Build, attributes: &PayloadAttributes) -> Has
         fork,
         execution_payload: &build.payload,
         versioned_hashes: Vec::new(),
-        parent_beacon_block_root: attributes.parent_beacon_block_root,
+        parent_beacon_block_root: attributes.parent_beacon_block_root.unwrap_or_default(),
         execution_requests: (fork >= Fork::Electra).then_some(&build.requests),
     };
     BlockHeader::of_request(&request).hash()

@@ -20,13 +20,15 @@ pub use genesis::{TERMINAL_TOTAL_DIFFICULTY, genesis_block, is_merged_at_genesis
 use super::header::BlockHeader;
 use super::payload::check_payload;
 use super::types::{
-    BlobAndProofs, BuiltPayload, ForkchoiceState, PayloadAttributes, PayloadStatus, RpcError, Status, code,
+    BlobAndProofs, BuiltPayload, ClientVersion, ForkchoiceState, PayloadAttributes, PayloadStatus, RpcError, Status,
+    code,
 };
 use anyhow::{Result, bail};
 use blobs::Blobs;
 use build::{Build, Builds};
 use chain::Chain;
 use consensus::config::public_network;
+use consensus::ssz::U256;
 use consensus::transition::NewPayloadRequest;
 use consensus::types::{ExecutionPayloadHeader, ExecutionRequests, Hash32, PayloadId, PowBlock, Root, VersionedHash};
 use consensus::{Config, Fork};
@@ -95,6 +97,22 @@ impl DevEngine {
             }),
             schedule,
         })
+    }
+
+    /// The engine of the network with this genesis state, which makes no blobs. An error on a public network.
+    pub fn of_genesis(config: &Config, genesis: &consensus::State) -> Result<Self> {
+        let (time, root) = (genesis.genesis_time, genesis.genesis_validators_root);
+        DevEngine::new(config, time, &root, DevOptions::default())
+    }
+
+    /// Who this is. Spec: identification.md; the two letters are no other client's.
+    pub fn version() -> ClientVersion {
+        ClientVersion {
+            code: "WR".to_owned(),
+            name: "wren dev engine".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            commit: "00000000".to_owned(),
+        }
     }
 
     /// A panic elsewhere leaves nothing half done here, so a poisoned lock is as good as any.
@@ -193,7 +211,7 @@ impl DevEngine {
         BuiltPayload {
             payload: build.payload.clone(),
             // Nobody pays fees where nothing is executed.
-            value: consensus::ssz::U256::ZERO,
+            value: U256::ZERO,
             blobs: (fork >= Fork::Deneb).then(|| self.blobs.bundle(fork, &build.blobs)),
             should_override_builder: false,
             execution_requests: build.requests.clone(),
@@ -231,6 +249,20 @@ impl DevEngine {
             parent_hash: state.chain.header(hash)?.parent_hash,
             total_difficulty: state.chain.total_difficulty(hash)?,
         })
+    }
+
+    /// The last block of proof of work, if the chain started with such blocks.
+    ///
+    /// Spec: bellatrix/validator.md, `get_terminal_pow_block`.
+    pub fn terminal_pow_block(&self) -> Option<PowBlock> {
+        let terminal = terminal_block(self.schedule.config(), self.schedule.genesis_time())?;
+        self.pow_block(&terminal.hash())
+    }
+
+    /// The sum of difficulties of every block since the merge.
+    pub fn final_difficulty(&self) -> U256 {
+        self.terminal_pow_block()
+            .map_or(U256::ZERO, |block| block.total_difficulty)
     }
 
     /// The header of a known block.

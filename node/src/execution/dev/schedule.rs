@@ -38,6 +38,11 @@ impl Schedule {
         &self.config
     }
 
+    /// Unix time (seconds) of the beacon chain's genesis.
+    pub(crate) fn genesis_time(&self) -> u64 {
+        self.genesis_time
+    }
+
     /// The epoch of the last slot that has started at `timestamp`; the first one before genesis.
     fn epoch_at(&self, timestamp: u64) -> Epoch {
         // The time of a slot is rounded down to whole seconds, so the last millisecond of this second counts.

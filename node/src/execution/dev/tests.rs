@@ -30,20 +30,25 @@ fn engine(config: &Config, options: DevOptions) -> DevEngine {
     DevEngine::new(config, TIME, &Bytes::ZERO, options).unwrap()
 }
 
-/// Attributes of a slot with something in every field.
-fn attributes(slot: u64) -> PayloadAttributes {
+/// Attributes of a slot with something in every field that `fork` has.
+fn attributes(fork: Fork, slot: u64) -> PayloadAttributes {
+    let withdrawal = Withdrawal {
+        index: slot,
+        validator_index: 3,
+        address: Bytes([9; 20]),
+        amount: 5,
+    };
     PayloadAttributes {
         timestamp: TIME + slot * SLOT,
         prev_randao: Bytes([slot as u8; 32]),
         suggested_fee_recipient: Bytes([7; 20]),
-        withdrawals: vec![Withdrawal {
-            index: slot,
-            validator_index: 3,
-            address: Bytes([9; 20]),
-            amount: 5,
-        }],
-        parent_beacon_block_root: Bytes([(slot as u8).wrapping_add(1); 32]),
+        withdrawals: (fork >= Fork::Capella).then(|| vec![withdrawal]),
+        parent_beacon_block_root: (fork >= Fork::Deneb).then_some(beacon_parent(slot)),
     }
+}
+
+fn beacon_parent(slot: u64) -> Root {
+    Bytes([(slot as u8).wrapping_add(1); 32])
 }
 
 fn at(head: Hash32) -> ForkchoiceState {
@@ -55,8 +60,8 @@ fn at(head: Hash32) -> ForkchoiceState {
 
 /// Has a payload built on `head` for `slot`.
 fn built(engine: &DevEngine, head: Hash32, slot: u64) -> (Fork, BuiltPayload) {
-    let attributes = attributes(slot);
-    let fork = engine.fork_at(attributes.timestamp);
+    let fork = engine.fork_at(TIME + slot * SLOT);
+    let attributes = attributes(fork, slot);
     let (status, id) = engine.forkchoice_updated(fork, &at(head), Some(&attributes)).unwrap();
     assert_eq!(status, PayloadStatus::valid(head));
     (fork, engine.get_payload(fork, id.unwrap()).unwrap())
@@ -69,7 +74,7 @@ fn judged(engine: &DevEngine, fork: Fork, built: &BuiltPayload, slot: u64) -> Re
         fork,
         execution_payload: &built.payload,
         versioned_hashes: commitments.map(kzg_commitment_to_versioned_hash).collect(),
-        parent_beacon_block_root: attributes(slot).parent_beacon_block_root,
+        parent_beacon_block_root: beacon_parent(slot),
         execution_requests: (fork >= Fork::Electra).then_some(&built.execution_requests),
     })
 }
@@ -82,7 +87,7 @@ fn resealed(fork: Fork, built: &BuiltPayload, slot: u64, change: impl Fn(&mut Ex
         fork,
         execution_payload: &built.payload,
         versioned_hashes: Vec::new(),
-        parent_beacon_block_root: attributes(slot).parent_beacon_block_root,
+        parent_beacon_block_root: beacon_parent(slot),
         execution_requests: (fork >= Fork::Electra).then_some(&built.execution_requests),
     });
     built.payload.block_hash = header.hash();
@@ -138,9 +143,14 @@ fn the_merge_is_what_fork_choice_wants() {
     let mut block = BeaconBlock::default();
     block.body.execution_payload = built.payload;
     validate_merge_block(&config, &block, |hash| engine.pow_block(hash)).unwrap();
+    assert_eq!(engine.terminal_pow_block().unwrap().block_hash, terminal.hash());
     // Not on the block before it.
     let (status, id) = engine
-        .forkchoice_updated(Fork::Bellatrix, &at(genesis.hash()), Some(&attributes(SLOTS_PER_EPOCH)))
+        .forkchoice_updated(
+            Fork::Bellatrix,
+            &at(genesis.hash()),
+            Some(&attributes(Fork::Bellatrix, SLOTS_PER_EPOCH)),
+        )
         .unwrap();
     assert_eq!(
         (status.status, status.latest_valid_hash, id),
@@ -196,8 +206,8 @@ fn a_beacon_state_accepts_what_is_built_for_it() {
         let attributes = PayloadAttributes {
             timestamp: TIME + SLOT,
             prev_randao: *state.randao_mixes.get(0).unwrap(),
-            withdrawals: expected,
-            ..attributes(1)
+            withdrawals: (fork >= Fork::Capella).then_some(expected),
+            ..attributes(fork, 1)
         };
         let head = state.latest_execution_payload_header.block_hash;
         let (_, id) = engine.forkchoice_updated(fork, &at(head), Some(&attributes)).unwrap();
@@ -290,7 +300,7 @@ fn children_of_invalid_blocks_are_invalid_too() {
         );
     }
     let unknown = other
-        .forkchoice_updated(fork, &at(second.payload.block_hash), Some(&attributes(9)))
+        .forkchoice_updated(fork, &at(second.payload.block_hash), Some(&attributes(fork, 9)))
         .unwrap();
     assert_eq!(unknown, (PayloadStatus::plain(Status::Syncing), None));
     assert_eq!(judged(&other, fork, &first, 1).unwrap().status, Status::Valid);
@@ -322,12 +332,12 @@ fn forkchoice_and_building_refuse_what_the_spec_names() {
         refused(engine.forkchoice_updated(fork, &state, None)),
         code::INVALID_FORKCHOICE_STATE
     );
-    let early = attributes(1);
+    let early = attributes(fork, 1);
     assert_eq!(
         refused(engine.forkchoice_updated(fork, &at(first_hash), Some(&early))),
         code::INVALID_PAYLOAD_ATTRIBUTES
     );
-    let late = attributes(SLOTS_PER_EPOCH);
+    let late = attributes(fork, SLOTS_PER_EPOCH);
     assert_eq!(
         refused(engine.forkchoice_updated(fork, &at(first_hash), Some(&late))),
         code::UNSUPPORTED_FORK
@@ -344,7 +354,7 @@ fn forkchoice_and_building_refuse_what_the_spec_names() {
     };
     engine.forkchoice_updated(fork, &finalized, None).unwrap();
     let behind = engine
-        .forkchoice_updated(fork, &at(genesis), Some(&attributes(3)))
+        .forkchoice_updated(fork, &at(genesis), Some(&attributes(fork, 3)))
         .unwrap();
     assert_eq!(behind, (PayloadStatus::valid(genesis), None));
     assert_eq!(engine.canonical(None).unwrap().0, first_hash);
