@@ -30,8 +30,8 @@ fn built(chain: &Chain, state: &State) -> PayloadChoice {
 }
 
 fn gain(before: &State, after: &State, validator: usize) -> i64 {
-    let balance = |state: &State| *state.balances.get(validator).unwrap() as i64;
-    balance(after) - balance(before)
+    let balance = |state: &State| *state.balances.get(validator).unwrap();
+    balance(after).wrapping_sub(balance(before)).cast_signed()
 }
 
 /// Seats of a validator in the sync committee that signed, less those that did not.
@@ -69,7 +69,7 @@ fn every_block_is_valid_and_pays_what_it_says() {
             let proposer = full(&produced).proposer_index as usize;
             let earned = gain(&before, &produced.post_state, proposer);
             let as_member = seats(&before, &produced, proposer) * member_reward(&before, &produced);
-            let total = produced.rewards.total() as i64;
+            let total = produced.rewards.total().cast_signed();
             assert_eq!(earned, total + as_member, "{fork}, slot {slot}");
             paid += usize::from(total > 0);
             chain.extend(slot);
