@@ -104,7 +104,8 @@ pub async fn begin(options: Options, stop: Stop) -> Result<Running> {
     .await?;
     let address = SocketAddr::new(options.http.ip, options.http.port);
     let listener = tokio::net::TcpListener::bind(address).await;
-    let listener = listener.with_context(|| format!("cannot listen on {address}; another program may have the port"))?;
+    let listener =
+        listener.with_context(|| format!("cannot listen on {address}; another program may have the port"))?;
     tracing::info!("Beacon API on http://{}", listener.local_addr()?);
     Ok(running)
 }
@@ -114,9 +115,13 @@ const STATE_BYTES_MAX: u64 = 1 << 30;
 
 fn anchor(genesis_state: &Option<PathBuf>, config: &Config) -> Result<Anchor> {
     let Some(path) = genesis_state else {
-        bail!("there is no chain to start from: give a genesis state by --genesis-state, or a --network folder with genesis.ssz");
+        bail!(
+            "there is no chain to start from: give a genesis state by --genesis-state, or a --network folder with genesis.ssz"
+        );
     };
-    let length = fs::metadata(path).with_context(|| format!("cannot read {}", path.display()))?.len();
+    let length = fs::metadata(path)
+        .with_context(|| format!("cannot read {}", path.display()))?
+        .len();
     if length > STATE_BYTES_MAX {
         bail!("{} is no genesis state: it has {length} bytes", path.display());
     }
@@ -130,7 +135,9 @@ async fn signalled() -> &'static str {
     use tokio::signal::unix::{Signal, SignalKind, signal};
     let listen = |kind, name: &str| -> Option<Signal> {
         let heard = signal(kind);
-        heard.map_err(|error| tracing::warn!(%error, "{name} cannot be waited for")).ok()
+        heard
+            .map_err(|error| tracing::warn!(%error, "{name} cannot be waited for"))
+            .ok()
     };
     let wait = async |signal: Option<Signal>| match signal {
         Some(mut signal) => {

@@ -251,7 +251,12 @@ fn attributes_have_what_their_fork_has() {
         );
         assert_eq!(attributes.prev_randao, *state.randao_mixes.get(0).unwrap());
         assert_eq!(attributes.suggested_fee_recipient, Bytes([4; 20]));
-        let withdrawn: Vec<u64> = attributes.withdrawals.iter().flatten().map(|one| one.validator_index).collect();
+        let withdrawn: Vec<u64> = attributes
+            .withdrawals
+            .iter()
+            .flatten()
+            .map(|one| one.validator_index)
+            .collect();
         assert_eq!(withdrawn, if *fork >= Fork::Capella { vec![next] } else { vec![] });
         let parent = if *fork >= Fork::Deneb {
             head_root(&chain.state)

@@ -4,8 +4,8 @@ use super::http::{Answer, Call, JSON, Router};
 use super::reply::Reply;
 use super::{ApiContext, Context, json};
 use consensus::Fork;
-use consensus::types::ForkInfo;
 use consensus::ssz::Json;
+use consensus::types::ForkInfo;
 
 pub(super) fn routes(router: &mut Router<ApiContext>) {
     router.get("/eth/v1/config/spec", JSON, get_spec);

@@ -154,7 +154,9 @@ fn written(config: &Config, topics: Topics, event: &ChainEvent) -> Vec<u8> {
             epoch_transition,
         } => {
             send("head", &|out| write_head(out, snapshot, *epoch_transition));
-            send("head_v2", &|out| write_head_v2(out, config, snapshot, *epoch_transition));
+            send("head_v2", &|out| {
+                write_head_v2(out, config, snapshot, *epoch_transition)
+            });
             if let Some(common) = reorg_to {
                 send("chain_reorg", &|out| write_reorg(out, snapshot, *old_head, *common));
             }
@@ -178,7 +180,11 @@ fn written(config: &Config, topics: Topics, event: &ChainEvent) -> Vec<u8> {
                 send(topic, &|out| write_message(out, config, message));
             }
         }
-        ChainEvent::Column { block_root, index, slot } => send("data_column_sidecar", &|out| {
+        ChainEvent::Column {
+            block_root,
+            index,
+            slot,
+        } => send("data_column_sidecar", &|out| {
             object(out, |object| {
                 object.quoted("block_root", block_root);
                 object.quoted("index", index);

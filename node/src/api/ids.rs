@@ -126,7 +126,9 @@ impl ApiContext {
     async fn state_at(&self, snapshot: Arc<Snapshot>, slot: Slot) -> Result<FoundState, Error> {
         let now = snapshot.current_slot();
         if slot > now {
-            return Err(Error::not_found(format!("slot {slot} is in the future, the clock says {now}")));
+            return Err(Error::not_found(format!(
+                "slot {slot} is in the future, the clock says {now}"
+            )));
         }
         let root = snapshot.ancestor(snapshot.head.root, slot);
         let root = root.ok_or_else(|| not_kept(&snapshot, &format!("the state of slot {slot}")))?;
@@ -177,7 +179,10 @@ pub(super) struct FoundBlock {
 impl FoundBlock {
     /// The fork of the block.
     pub(super) fn fork(&self) -> Fork {
-        self.snapshot.view.config().fork_at_epoch(compute_epoch_at_slot(self.slot))
+        self.snapshot
+            .view
+            .config()
+            .fork_at_epoch(compute_epoch_at_slot(self.slot))
     }
 }
 
@@ -207,7 +212,9 @@ impl ApiContext {
             return Ok(recent(snapshot, root, slot));
         }
         let stored = self.read(move |storage| {
-            let Some(slot) = storage.block_slot(&root)? else { return Ok(None) };
+            let Some(slot) = storage.block_slot(&root)? else {
+                return Ok(None);
+            };
             Ok(Some((slot, storage.canonical(slot)? == Some(root))))
         });
         if let Some((slot, canonical)) = stored.await? {
@@ -224,7 +231,11 @@ impl ApiContext {
         let none = || Error::not_found(format!("there is no block at slot {slot}"));
         if let Some(root) = snapshot.ancestor(snapshot.head.root, slot) {
             let at = snapshot.block(&root).map(|node| node.slot);
-            return if at == Some(slot) { Ok(recent(snapshot, root, slot)) } else { Err(none()) };
+            return if at == Some(slot) {
+                Ok(recent(snapshot, root, slot))
+            } else {
+                Err(none())
+            };
         }
         if let Some(root) = self.read(move |storage| storage.canonical(slot)).await? {
             return Ok(older(snapshot, root, slot, true));
@@ -333,7 +344,17 @@ mod tests {
         assert_eq!(root.parse::<Id>(), Ok(wanted));
         assert_eq!("head".parse(), Ok(Id::Head));
         assert_eq!("12".parse(), Ok(Id::Slot(12)));
-        for text in ["", "Head", "-1", "+1", "0x", "0xab", "1e3", "18446744073709551616", &root[2..]] {
+        for text in [
+            "",
+            "Head",
+            "-1",
+            "+1",
+            "0x",
+            "0xab",
+            "1e3",
+            "18446744073709551616",
+            &root[2..],
+        ] {
             assert!(text.parse::<Id>().is_err(), "{text}");
         }
         assert_eq!("7".parse(), Ok(ValidatorId::Index(7)));

@@ -1,8 +1,8 @@
 //! What the API asks the network part of the node. A node without one is alone, and content with that.
 
-use consensus::types::{CommitteeIndex, Epoch, MetaData, Slot, ValidatorIndex};
 use consensus::Fork;
 use consensus::ssz::Ssz;
+use consensus::types::{CommitteeIndex, Epoch, MetaData, Slot, ValidatorIndex};
 use std::fmt::Debug;
 
 /// Who this node is among its peers. Spec: beacon-APIs, `NetworkIdentity`.

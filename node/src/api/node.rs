@@ -1,6 +1,6 @@
 //! Namespace `node`.
 
-use super::http::{Answer, Call, Error, JSON, ANY, Router, read_number};
+use super::http::{ANY, Answer, Call, Error, JSON, Router, read_number};
 use super::json::{self, Object, object};
 use super::network::{Peer, PeerState};
 use super::reply::{Reply, only};
@@ -99,9 +99,14 @@ async fn get_peers(context: Context, call: Call) -> Answer {
     let (states, directions) = (call.query.list("state"), call.query.list("direction"));
     let known = |state: &&str| PeerState::ALL.iter().any(|known| known.name() == *state);
     if !states.iter().all(|state| known(&state)) {
-        return Err(Error::bad_request("a state is connected, connecting, disconnected or disconnecting"));
+        return Err(Error::bad_request(
+            "a state is connected, connecting, disconnected or disconnecting",
+        ));
     }
-    if !directions.iter().all(|direction| ["inbound", "outbound"].contains(direction)) {
+    if !directions
+        .iter()
+        .all(|direction| ["inbound", "outbound"].contains(direction))
+    {
         return Err(Error::bad_request("a direction is inbound or outbound"));
     }
     let direction = |peer: &Peer| if peer.inbound { "inbound" } else { "outbound" };

@@ -31,7 +31,9 @@ impl ApiContext {
             let _place = place;
             read(&storage)
         });
-        let done = done.await.map_err(|_| Error::internal("a read of the database failed"))?;
+        let done = done
+            .await
+            .map_err(|_| Error::internal("a read of the database failed"))?;
         done.map_err(|error| {
             tracing::error!(%error, "the database could not be read for a request");
             Error::internal(format!("the database cannot be read: {error}"))

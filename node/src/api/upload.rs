@@ -1,9 +1,9 @@
 //! Reading the bodies of requests: parsed by a worker, since a list of a hundred thousand validators takes a while.
 
+use super::ApiContext;
 use super::beacon::read_ids;
 use super::http::{Call, Error, Format, Payload, excerpt, read_number};
 use super::ids::ValidatorId;
-use super::ApiContext;
 use crate::work::Lane;
 use consensus::Fork;
 use consensus::ssz::{Bound, Json, Ssz};
@@ -92,9 +92,14 @@ pub(super) async fn list<T: Json + Ssz + Send + 'static>(
     limit: u64,
 ) -> Result<Vec<T>, Error> {
     let payload = std::mem::take(&mut call.payload);
-    let list: Vec<T> = context.work(move || read_value(&payload, fork, &[Bound::Fixed(limit)])).await??;
+    let list: Vec<T> = context
+        .work(move || read_value(&payload, fork, &[Bound::Fixed(limit)]))
+        .await??;
     if list.len() as u64 > limit {
-        return Err(Error::bad_request(format!("{} items, at most {limit} are taken at once", list.len())));
+        return Err(Error::bad_request(format!(
+            "{} items, at most {limit} are taken at once",
+            list.len()
+        )));
     }
     Ok(list)
 }

@@ -68,10 +68,10 @@ impl Pools {
         match message {
             Message::VoluntaryExit(exit) => operations.insert_voluntary_exit(exit.clone(), fork),
             Message::ProposerSlashing(slashing) => operations.insert_proposer_slashing(slashing.as_ref().clone(), fork),
-            Message::AttesterSlashing(slashing) => {
-                operations.insert_attester_slashing(slashing.as_ref().clone(), fork)
+            Message::AttesterSlashing(slashing) => operations.insert_attester_slashing(slashing.as_ref().clone(), fork),
+            Message::BlsToExecutionChange(change) => {
+                operations.insert_bls_to_execution_change(change.as_ref().clone(), fork)
             }
-            Message::BlsToExecutionChange(change) => operations.insert_bls_to_execution_change(change.as_ref().clone(), fork),
             // Their entries are votes.
             _ => Inserted::Known,
         }

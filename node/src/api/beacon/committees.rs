@@ -81,7 +81,9 @@ async fn get_committees(context: Context, call: Call) -> Answer {
     let shuffling = shuffling(&context, &found.state, epoch).await?;
     if index.is_some_and(|index| index >= shuffling.committees_per_slot) {
         let count = shuffling.committees_per_slot;
-        return Err(Error::bad_request(format!("there are {count} committees in a slot of epoch {epoch}")));
+        return Err(Error::bad_request(format!(
+            "there are {count} committees in a slot of epoch {epoch}"
+        )));
     }
     let start = compute_start_slot_at_epoch(epoch);
     let reply = Reply::new().standing(found.standing);
@@ -102,7 +104,9 @@ async fn shuffling(context: &Context, state: &Arc<State>, epoch: Epoch) -> Resul
         return Ok(Arc::clone(kept));
     }
     let state = Arc::clone(state);
-    context.work(move || Arc::new(EpochShuffling::compute(&state, epoch))).await
+    context
+        .work(move || Arc::new(EpochShuffling::compute(&state, epoch)))
+        .await
 }
 
 /// The sync committee of an epoch as far as the state knows it. Error 400 for other epochs.
@@ -129,7 +133,10 @@ pub(in crate::api) fn sync_committee_indices(
     epoch: Epoch,
 ) -> Result<Vec<ValidatorIndex>, Error> {
     let committee = sync_committee(state, epoch)?;
-    let indices = committee.pubkeys.iter().map(|pubkey| snapshot.keys.index_of(state, pubkey));
+    let indices = committee
+        .pubkeys
+        .iter()
+        .map(|pubkey| snapshot.keys.index_of(state, pubkey));
     let indices: Option<Vec<ValidatorIndex>> = indices.collect();
     // A committee is drawn from the registry, which loses nobody.
     indices.ok_or_else(|| Error::internal("a member of the sync committee is not in the registry"))
@@ -144,7 +151,9 @@ async fn get_sync_committees(context: Context, call: Call) -> Answer {
         snapshot,
     } = context.state(&call).await?;
     let epoch = epoch.unwrap_or(get_current_epoch(&state));
-    let indices = context.work(move || sync_committee_indices(&snapshot, &state, epoch)).await??;
+    let indices = context
+        .work(move || sync_committee_indices(&snapshot, &state, epoch))
+        .await??;
     let reply = Reply::new().standing(standing);
     Ok(reply.object(|object| {
         object.member("validators", |out| numbers(out, indices.iter().copied()));

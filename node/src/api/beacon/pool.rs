@@ -10,7 +10,9 @@ use consensus::duties::{compute_subnet_for_attestation, compute_sync_committee_p
 use consensus::gossip::Verdict;
 use consensus::helpers::accessors::{get_committee_count_per_slot, get_current_epoch};
 use consensus::helpers::misc::compute_epoch_at_slot;
-use consensus::preset::{MAX_COMMITTEES_PER_SLOT, MAX_VALIDATORS_PER_COMMITTEE, SYNC_COMMITTEE_SIZE, SYNC_SUBCOMMITTEE_SIZE};
+use consensus::preset::{
+    MAX_COMMITTEES_PER_SLOT, MAX_VALIDATORS_PER_COMMITTEE, SYNC_COMMITTEE_SIZE, SYNC_SUBCOMMITTEE_SIZE,
+};
 use consensus::ssz::{Json, Out};
 use consensus::types::{
     Attestation, AttesterSlashing, CommitteeIndex, ProposerSlashing, SignedBLSToExecutionChange, SignedVoluntaryExit,
@@ -35,11 +37,21 @@ pub(super) fn routes(router: &mut Router<ApiContext>) {
         ANY,
         submit_proposer_slashing,
     );
-    router.post("/eth/v1/beacon/pool/sync_committees", MESSAGES, ANY, submit_sync_messages);
+    router.post(
+        "/eth/v1/beacon/pool/sync_committees",
+        MESSAGES,
+        ANY,
+        submit_sync_messages,
+    );
     router.get("/eth/v1/beacon/pool/voluntary_exits", JSON, get_voluntary_exits);
     router.post("/eth/v1/beacon/pool/voluntary_exits", SMALL, ANY, submit_voluntary_exit);
     router.get("/eth/v1/beacon/pool/bls_to_execution_changes", JSON, get_changes);
-    router.post("/eth/v1/beacon/pool/bls_to_execution_changes", MESSAGES, ANY, submit_changes);
+    router.post(
+        "/eth/v1/beacon/pool/bls_to_execution_changes",
+        MESSAGES,
+        ANY,
+        submit_changes,
+    );
 }
 
 /// One operation of a few hundred bytes.
@@ -61,7 +73,13 @@ const CHANGES_MAX: u64 = 4096;
 impl ApiContext {
     /// Has messages checked and entered, several of them perhaps for one item of the client's list (`of_item` says which);
     /// an item is refused if none of its messages is good.
-    async fn submit(&self, messages: Vec<(usize, Message)>, count: usize, mut failures: Vec<Failure>, what: &str) -> Answer {
+    async fn submit(
+        &self,
+        messages: Vec<(usize, Message)>,
+        count: usize,
+        mut failures: Vec<Failure>,
+        what: &str,
+    ) -> Answer {
         let (items, messages): (Vec<usize>, Vec<Message>) = messages.into_iter().unzip();
         let verdicts = self.chain.submit(messages).await;
         let mut refused: Vec<Option<&'static str>> = vec![None; count];
@@ -89,8 +107,14 @@ impl ApiContext {
             return Err(Error::unavailable(BUSY));
         }
         failures.sort_by_key(|failure| failure.index);
-        tracing::debug!(what, refused = failures.len(), of = count, first = failures[0].message, "refused");
-        let message = format!("{} of {count} {what} are refused; the others were taken", failures.len());
+        tracing::debug!(
+            what,
+            refused = failures.len(),
+            of = count,
+            first = failures[0].message,
+            "refused"
+        );
+        let message = format!("{} of {count} {what} are refused", failures.len());
         Err(Error::indexed(message, failures))
     }
 }
@@ -104,7 +128,9 @@ fn refusal(verdict: Verdict) -> Option<&'static str> {
 /// Has a list of messages checked and entered, one for each item.
 pub(in crate::api) async fn submit_all(context: &ApiContext, messages: Vec<Message>, what: &str) -> Answer {
     let count = messages.len();
-    context.submit(messages.into_iter().enumerate().collect(), count, Vec::new(), what).await
+    context
+        .submit(messages.into_iter().enumerate().collect(), count, Vec::new(), what)
+        .await
 }
 
 /// The same for a single one, whose refusal is the answer's sentence.
@@ -125,7 +151,12 @@ fn attestation_subnet(context: &ApiContext, state: &State, slot: Slot, index: Co
         return None;
     }
     let committees = get_committee_count_per_slot(state, epoch);
-    Some(compute_subnet_for_attestation(context.chain.config(), committees, slot, index))
+    Some(compute_subnet_for_attestation(
+        context.chain.config(),
+        committees,
+        slot,
+        index,
+    ))
 }
 
 /// Spec: beacon-APIs, `submitPoolAttestationsV2`.
@@ -145,14 +176,18 @@ async fn submit_attestations(context: Context, mut call: Call) -> Answer {
         let votes: Vec<SingleAttestation> = upload::list(&context, &mut call, fork, VOTES_MAX).await?;
         for (index, vote) in votes.iter().enumerate() {
             let subnet = attestation_subnet(&context, state, vote.data.slot, vote.committee_index);
-            enter(index, subnet, &|subnet| Message::SingleAttestation(vote.clone(), subnet));
+            enter(index, subnet, &|subnet| {
+                Message::SingleAttestation(vote.clone(), subnet)
+            });
         }
         votes.len()
     } else {
         let votes: Vec<Attestation> = upload::list(&context, &mut call, fork, VOTES_MAX).await?;
         for (index, vote) in votes.iter().enumerate() {
             let subnet = attestation_subnet(&context, state, vote.data.slot, vote.data.index);
-            enter(index, subnet, &|subnet| Message::Attestation(Box::new(vote.clone()), subnet));
+            enter(index, subnet, &|subnet| {
+                Message::Attestation(Box::new(vote.clone()), subnet)
+            });
         }
         votes.len()
     };
@@ -199,13 +234,17 @@ async fn submit_sync_messages(context: Context, mut call: Call) -> Answer {
                 let message = "the validator is not in the sync committee of the slot".into();
                 failures.push(Failure { index, message });
             }
-            let messages_of_one = subnets.into_iter().map(|subnet| Message::SyncMessage(message.clone(), subnet));
+            let messages_of_one = subnets
+                .into_iter()
+                .map(|subnet| Message::SyncMessage(message.clone(), subnet));
             messages.extend(messages_of_one.map(|message| (index, message)));
         }
         (messages, failures)
     });
     let (messages, failures) = sorted.await?;
-    context.submit(messages, count, failures, "sync committee messages").await
+    context
+        .submit(messages, count, failures, "sync committee messages")
+        .await
 }
 
 /// Spec: beacon-APIs, `submitPoolAttesterSlashingsV2`.
@@ -231,7 +270,9 @@ async fn submit_voluntary_exit(context: Context, mut call: Call) -> Answer {
 async fn submit_changes(context: Context, mut call: Call) -> Answer {
     let changes: Vec<SignedBLSToExecutionChange> =
         upload::list(&context, &mut call, Fork::Capella, CHANGES_MAX).await?;
-    let messages = changes.into_iter().map(|change| Message::BlsToExecutionChange(Box::new(change)));
+    let messages = changes
+        .into_iter()
+        .map(|change| Message::BlsToExecutionChange(Box::new(change)));
     submit_all(&context, messages.collect(), "changes of credentials").await
 }
 

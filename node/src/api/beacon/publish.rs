@@ -1,6 +1,6 @@
 //! Blocks that validator clients publish.
 
-use crate::api::http::{Answer, Call, Error, Router, Upload, ANY, excerpt};
+use crate::api::http::{ANY, Answer, Call, Error, Router, Upload, excerpt};
 use crate::api::reply::only;
 use crate::api::{ApiContext, Context, upload};
 use crate::chain::Imported;
@@ -89,5 +89,7 @@ async fn publish_blinded(context: Context, mut call: Call) -> Answer {
         return import(&context, fork, block, Vec::new(), Vec::new()).await;
     }
     // This node hands out no blinded blocks, so it knows nobody who could show the payload of one.
-    Err(Error::unavailable("no builder is set up that could show the payload of a blinded block"))
+    Err(Error::unavailable(
+        "no builder is set up that could show the payload of a blinded block",
+    ))
 }

@@ -76,7 +76,9 @@ impl<T: Json + Ssz + 'static> Pieces for Listing<T> {
 async fn queue<T: Json + Ssz + 'static>(context: Context, call: Call, queue: Queue<T>) -> Answer {
     let found = context.state(&call).await?;
     if found.state.at < Fork::Electra {
-        return Err(Error::bad_request("the state is from before Electra and has no such queue"));
+        return Err(Error::bad_request(
+            "the state is from before Electra and has no such queue",
+        ));
     }
     let reply = Reply::new().version(found.state.at).standing(found.standing);
     let before = match call.format {
@@ -114,7 +116,9 @@ async fn get_pending_consolidations(context: Context, call: Call) -> Answer {
 async fn get_proposer_lookahead(context: Context, call: Call) -> Answer {
     let found = context.state(&call).await?;
     if found.state.at < Fork::Fulu {
-        return Err(Error::bad_request("the state is from before Fulu and has no lookahead of proposers"));
+        return Err(Error::bad_request(
+            "the state is from before Fulu and has no lookahead of proposers",
+        ));
     }
     let reply = Reply::new().version(found.state.at).standing(found.standing);
     let proposers = found.state.proposer_lookahead.iter().copied();

@@ -6,17 +6,22 @@ use crate::api::ids::{FoundState, ValidatorId};
 use crate::api::json::object;
 use crate::api::reply::Reply;
 use crate::api::{ApiContext, Context, upload};
-use consensus::{Fork, State};
 use consensus::constants::FAR_FUTURE_EPOCH;
 use consensus::helpers::accessors::get_current_epoch;
 use consensus::ssz::Out;
 use consensus::types::{Epoch, Gwei, Validator, ValidatorIndex};
+use consensus::{Fork, State};
 use hyper::StatusCode;
 use std::sync::Arc;
 
 pub(super) fn routes(router: &mut Router<ApiContext>) {
     router.get("/eth/v1/beacon/states/{state_id}/validators", JSON, get_validators);
-    router.post("/eth/v1/beacon/states/{state_id}/validators", IDS, JSON, post_validators);
+    router.post(
+        "/eth/v1/beacon/states/{state_id}/validators",
+        IDS,
+        JSON,
+        post_validators,
+    );
     router.get(
         "/eth/v1/beacon/states/{state_id}/validators/{validator_id}",
         JSON,
@@ -125,7 +130,10 @@ fn read_statuses<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<u16, Er
         let places = places.filter(|(_, (status, group))| *status == name || *group == name);
         let bits = places.fold(0u16, |bits, (place, _)| bits | 1 << place);
         if bits == 0 {
-            return Err(Error::bad_request(format!("'{}' is no status of a validator", excerpt(name))));
+            return Err(Error::bad_request(format!(
+                "'{}' is no status of a validator",
+                excerpt(name)
+            )));
         }
         set |= bits;
     }
@@ -178,7 +186,14 @@ struct Form {
 
 impl Form {
     /// Writes a validator, unless its status is none of those asked for.
-    fn write(&self, out: &mut Out, first: &mut bool, index: ValidatorIndex, validator: &Validator, balance: Gwei) -> bool {
+    fn write(
+        &self,
+        out: &mut Out,
+        first: &mut bool,
+        index: ValidatorIndex,
+        validator: &Validator,
+        balance: Gwei,
+    ) -> bool {
         let status = Status::of(validator, balance, self.epoch);
         if self.statuses >> status as u8 & 1 == 0 {
             return false;
@@ -339,7 +354,10 @@ async fn list(context: Context, found: FoundState, kind: Kind, format: Format, w
 fn ids_of_query(call: &Call) -> Result<Vec<ValidatorId>, Error> {
     let ids = call.query.list("id");
     if ids.len() > IDS_IN_QUERY_MAX {
-        let message = format!("{} validators are too many for a query, at most {IDS_IN_QUERY_MAX}: use POST", ids.len());
+        let message = format!(
+            "{} validators are too many for a query, at most {IDS_IN_QUERY_MAX}: use POST",
+            ids.len()
+        );
         return Err(Error::new(StatusCode::URI_TOO_LONG, message));
     }
     read_ids(ids)

@@ -183,7 +183,10 @@ async fn forms_are_negotiated() {
         let request = format!("GET /form HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAccept: {accept}\r\n\r\n");
         server.ask(request.as_bytes()).await
     };
-    assert_eq!(body(&asked("application/octet-stream").await), "application/octet-stream");
+    assert_eq!(
+        body(&asked("application/octet-stream").await),
+        "application/octet-stream"
+    );
     assert_eq!(body(&asked("*/*").await), "application/json");
     assert_eq!(status(&asked("text/html").await), 406);
     assert_eq!(body(&server.get("/form").await), "application/json");

@@ -14,7 +14,12 @@ use consensus::types::{Root, SignedAggregateAndProof};
 pub(super) fn routes(router: &mut Router<ApiContext>) {
     router.get("/eth/v1/validator/attestation_data", JSON_OR_SSZ, get_attestation_data);
     router.get("/eth/v2/validator/aggregate_attestation", JSON_OR_SSZ, get_aggregate);
-    router.post("/eth/v2/validator/aggregate_and_proofs", AGGREGATES, ANY, publish_aggregates);
+    router.post(
+        "/eth/v2/validator/aggregate_and_proofs",
+        AGGREGATES,
+        ANY,
+        publish_aggregates,
+    );
 }
 
 /// Aggregates in one request. Spec: beacon-APIs, `publishAggregateAndProofsV2`.
@@ -72,6 +77,8 @@ async fn get_aggregate(context: Context, call: Call) -> Answer {
 async fn publish_aggregates(context: Context, mut call: Call) -> Answer {
     let fork = call.consensus_version()?;
     let aggregates: Vec<SignedAggregateAndProof> = upload::list(&context, &mut call, fork, AGGREGATES_MAX).await?;
-    let messages = aggregates.into_iter().map(|aggregate| Message::Aggregate(Box::new(aggregate)));
+    let messages = aggregates
+        .into_iter()
+        .map(|aggregate| Message::Aggregate(Box::new(aggregate)));
     submit_all(&context, messages.collect(), "aggregates").await
 }

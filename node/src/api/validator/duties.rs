@@ -19,10 +19,28 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub(super) fn routes(router: &mut Router<ApiContext>) {
-    router.post("/eth/v1/validator/duties/attester/{epoch}", INDICES, JSON, get_attester_duties);
-    router.get("/eth/v1/validator/duties/proposer/{epoch}", JSON, get_proposer_duties_v1);
-    router.get("/eth/v2/validator/duties/proposer/{epoch}", JSON, get_proposer_duties_v2);
-    router.post("/eth/v1/validator/duties/sync/{epoch}", INDICES, JSON, get_sync_committee_duties);
+    router.post(
+        "/eth/v1/validator/duties/attester/{epoch}",
+        INDICES,
+        JSON,
+        get_attester_duties,
+    );
+    router.get(
+        "/eth/v1/validator/duties/proposer/{epoch}",
+        JSON,
+        get_proposer_duties_v1,
+    );
+    router.get(
+        "/eth/v2/validator/duties/proposer/{epoch}",
+        JSON,
+        get_proposer_duties_v2,
+    );
+    router.post(
+        "/eth/v1/validator/duties/sync/{epoch}",
+        INDICES,
+        JSON,
+        get_sync_committee_duties,
+    );
 }
 
 /// Room for some 80,000 indices.
@@ -101,7 +119,9 @@ struct Duty {
 /// The duties of these validators, ascending, in an epoch of a registry of `count`. One pass over the epoch's shuffling.
 fn attester_duties(shuffling: &EpochShuffling, wanted: &[ValidatorIndex], count: usize) -> Vec<Duty> {
     // A mark for each is quicker to look at than a search for each of two million members.
-    let highest = wanted.last().map_or(0, |index| index.saturating_add(1).min(count as u64));
+    let highest = wanted
+        .last()
+        .map_or(0, |index| index.saturating_add(1).min(count as u64));
     let mut is_wanted = vec![false; highest as usize];
     for index in wanted {
         if let Some(mark) = is_wanted.get_mut(*index as usize) {
@@ -148,7 +168,9 @@ async fn get_attester_duties(context: Context, mut call: Call) -> Answer {
         };
         let duties = attester_duties(shuffling, &wanted, state.validators.len());
         reply.json(|out| {
-            array(out, &duties, |out, duty| write_attester_duty(out, &state, shuffling.committees_per_slot, duty));
+            array(out, &duties, |out, duty| {
+                write_attester_duty(out, &state, shuffling.committees_per_slot, duty)
+            });
         })
     });
     answer.await
@@ -157,7 +179,10 @@ async fn get_attester_duties(context: Context, mut call: Call) -> Answer {
 /// Spec: beacon-APIs, `AttesterDuty`.
 fn write_attester_duty(out: &mut Out, state: &State, committees_at_slot: u64, duty: &Duty) {
     // Members of committees are in the registry.
-    let pubkey = state.validators.get(duty.validator_index as usize).map(|validator| validator.pubkey);
+    let pubkey = state
+        .validators
+        .get(duty.validator_index as usize)
+        .map(|validator| validator.pubkey);
     object(out, |object| {
         object.quoted("pubkey", pubkey.unwrap_or_default());
         object.quoted("validator_index", duty.validator_index);
@@ -190,7 +215,8 @@ async fn get_proposer_duties(context: Context, call: Call, lookahead: u64) -> An
     if epoch > get_current_epoch(&state) && state.at < Fork::Fulu {
         // Before Fulu a state knows the proposers of its own epoch alone.
         let moved = context.chain.state_at(duty_state.root, first, Lane::Api).await?;
-        state = moved.map_err(|why| Error::unavailable(format!("the proposers of epoch {epoch} are not known: {why}")))?;
+        state =
+            moved.map_err(|why| Error::unavailable(format!("the proposers of epoch {epoch} are not known: {why}")))?;
     }
     let answer = context.work(move || {
         let known = get_proposers(&state).map_err(|why| Error::internal(why.to_string()))?;
@@ -241,7 +267,11 @@ async fn get_sync_committee_duties(context: Context, mut call: Call) -> Answer {
                 seats.entry(member).or_default().push(seat as u64);
             }
         }
-        Ok(reply.json(|out| array(out, &seats, |out, (index, seats)| write_sync_duty(out, &state, *index, seats))))
+        Ok(reply.json(|out| {
+            array(out, &seats, |out, (index, seats)| {
+                write_sync_duty(out, &state, *index, seats)
+            })
+        }))
     });
     answer.await?
 }
@@ -252,6 +282,8 @@ fn write_sync_duty(out: &mut Out, state: &State, index: ValidatorIndex, seats: &
     object(out, |object| {
         object.quoted("pubkey", pubkey.unwrap_or_default());
         object.quoted("validator_index", index);
-        object.member("validator_sync_committee_indices", |out| numbers(out, seats.iter().copied()));
+        object.member("validator_sync_committee_indices", |out| {
+            numbers(out, seats.iter().copied())
+        });
     });
 }

@@ -27,8 +27,18 @@ pub(super) fn routes(router: &mut Router<ApiContext>) {
         ANY,
         subscribe_sync_committees,
     );
-    router.post("/eth/v1/validator/prepare_beacon_proposer", ANNOUNCEMENTS, ANY, prepare_proposers);
-    router.post("/eth/v1/validator/register_validator", REGISTRATIONS, ANY, register_validators);
+    router.post(
+        "/eth/v1/validator/prepare_beacon_proposer",
+        ANNOUNCEMENTS,
+        ANY,
+        prepare_proposers,
+    );
+    router.post(
+        "/eth/v1/validator/register_validator",
+        REGISTRATIONS,
+        ANY,
+        register_validators,
+    );
     router.post("/eth/v1/validator/liveness/{epoch}", INDICES, JSON, get_liveness);
     router.post(
         "/eth/v1/validator/beacon_committee_selections",
@@ -64,7 +74,9 @@ async fn announced<T: Send + 'static>(
     read: impl Fn(&Value) -> Result<T, Error> + Send + 'static,
 ) -> Result<Vec<T>, Error> {
     let list = upload::json(context, call, move |body| {
-        let entries = body.as_array().ok_or_else(|| Error::bad_request("the body is not an array"))?;
+        let entries = body
+            .as_array()
+            .ok_or_else(|| Error::bad_request("the body is not an array"))?;
         if entries.len() > ANNOUNCED_MAX {
             let message = format!("{} entries, at most {ANNOUNCED_MAX} are taken at once", entries.len());
             return Err(Error::bad_request(message));
@@ -132,7 +144,10 @@ async fn prepare_proposers(context: Context, mut call: Call) -> Answer {
 async fn register_validators(context: Context, mut call: Call) -> Answer {
     let registrations: Vec<SignedValidatorRegistrationV1> =
         upload::list(&context, &mut call, Fork::Bellatrix, ANNOUNCED_MAX as u64).await?;
-    tracing::debug!(count = registrations.len(), "registrations for builders came, and there is no builder");
+    tracing::debug!(
+        count = registrations.len(),
+        "registrations for builders came, and there is no builder"
+    );
     Ok(done())
 }
 

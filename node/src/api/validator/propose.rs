@@ -24,7 +24,9 @@ async fn produce_block(context: Context, call: Call) -> Answer {
     call.query.number("builder_boost_factor")?;
     let skip = call.query.one("skip_randao_verification")?;
     if skip.is_some_and(|value| !value.is_empty()) {
-        return Err(Error::bad_request("skip_randao_verification is a flag and has no value"));
+        return Err(Error::bad_request(
+            "skip_randao_verification is a flag and has no value",
+        ));
     }
     if skip.is_some() && randao_reveal != G2_POINT_AT_INFINITY {
         let message = "with skip_randao_verification the randao_reveal is the point at infinity";
@@ -49,7 +51,10 @@ async fn produce_block(context: Context, call: Call) -> Answer {
 fn answer(made: ProducedBlock, format: Format) -> crate::api::http::Response {
     let fork = made.fork;
     let blinded = matches!(made.block, AnyBlock::Blinded(_));
-    let (paid, earned) = (made.execution_payload_value.to_string(), made.consensus_block_value().to_string());
+    let (paid, earned) = (
+        made.execution_payload_value.to_string(),
+        made.consensus_block_value().to_string(),
+    );
     let reply = Reply::new()
         .version(fork)
         .member("execution_payload_blinded", blinded.to_string())

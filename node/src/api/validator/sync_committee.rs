@@ -12,7 +12,12 @@ use consensus::types::{Root, SignedContributionAndProof};
 
 pub(super) fn routes(router: &mut Router<ApiContext>) {
     router.get("/eth/v1/validator/sync_committee_contribution", JSON, get_contribution);
-    router.post("/eth/v1/validator/contribution_and_proofs", CONTRIBUTIONS, ANY, publish_contributions);
+    router.post(
+        "/eth/v1/validator/contribution_and_proofs",
+        CONTRIBUTIONS,
+        ANY,
+        publish_contributions,
+    );
 }
 
 /// A contribution from every seat, more than there can be.
@@ -29,7 +34,10 @@ async fn get_contribution(context: Context, call: Call) -> Answer {
     }
     context.check_synced()?;
     context.check_executed(&root)?;
-    let contribution = context.pools.sync_committee().get_contribution(slot, root, subcommittee);
+    let contribution = context
+        .pools
+        .sync_committee()
+        .get_contribution(slot, root, subcommittee);
     let contribution = contribution.ok_or_else(|| Error::not_found("no message of that subcommittee is here"))?;
     Ok(Reply::new().value(&call, &contribution, Fork::Altair))
 }
@@ -38,6 +46,8 @@ async fn get_contribution(context: Context, call: Call) -> Answer {
 async fn publish_contributions(context: Context, mut call: Call) -> Answer {
     let contributions: Vec<SignedContributionAndProof> =
         upload::list(&context, &mut call, Fork::Altair, SYNC_COMMITTEE_SIZE).await?;
-    let messages = contributions.into_iter().map(|one| Message::Contribution(Box::new(one)));
+    let messages = contributions
+        .into_iter()
+        .map(|one| Message::Contribution(Box::new(one)));
     submit_all(&context, messages.collect(), "contributions").await
 }
