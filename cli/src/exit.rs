@@ -10,7 +10,12 @@ const INVALID: u8 = 3;
 /// A file could not be read or written.
 const IO: u8 = 4;
 /// A node or client could not start, or could not go on.
-const RUNNING: u8 = 5;
+const RUNNING: u8 = 6;
+/// A question was not answered with the sentence it asked for.
+const NOT_CONFIRMED: u8 = 5;
+
+/// Another client signs with a key of this one.
+pub(crate) const DOUBLE: u8 = 129;
 
 /// The list as `--help` shows it.
 pub(crate) const HELP: &str = "\
@@ -20,8 +25,10 @@ Exit codes:
   2    the command line is wrong
   3    the input is not a valid object of its type
   4    a file cannot be read or written
-  5    a node or validator client could not start, or could not go on; the message says why
-  101  a bug in wren: please report what it printed";
+  5    the operator did not confirm; nothing was done
+  6    a node or validator client could not start, or could not go on; the message says why
+  101  a bug in wren: please report what it printed
+  129  `validator`: another client signs with one of its keys";
 
 /// Why a command stopped, with the code it ends with. The message says what to do about it.
 #[derive(Debug)]
@@ -55,11 +62,41 @@ impl Failure {
         }
     }
 
+    /// Something could not be read, written or listened on; the message says what.
+    pub(crate) fn written(message: impl Into<String>) -> Self {
+        Failure {
+            code: IO,
+            message: message.into(),
+        }
+    }
+
+    /// The operator was asked and did not confirm.
+    pub(crate) fn not_confirmed() -> Self {
+        Failure {
+            code: NOT_CONFIRMED,
+            message: "not confirmed; nothing was done".into(),
+        }
+    }
+
     /// Reading or writing `what` failed.
     pub(crate) fn io(what: impl Display, error: &io::Error) -> Self {
         Failure {
             code: IO,
             message: format!("{what}: {error}"),
+        }
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    /// What a library refuses: a matter of files where one stands at the bottom of it, otherwise of what they hold.
+    fn from(error: anyhow::Error) -> Self {
+        Failure {
+            code: if error.root_cause().is::<io::Error>() {
+                IO
+            } else {
+                INVALID
+            },
+            message: format!("{error:#}"),
         }
     }
 }

@@ -1,12 +1,20 @@
 //! The `wren` binary: every command an operator types, thin over the libraries.
 #![forbid(unsafe_code)]
 
+mod datadir;
+mod engine;
 mod exit;
+mod genesis;
+mod keys;
 mod logging;
 mod network;
 mod node;
+mod slashing;
 mod ssz;
+mod terminal;
 mod transition;
+mod validator;
+mod voluntary_exit;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -35,17 +43,35 @@ struct Wren {
 #[derive(Subcommand)]
 enum Command {
     Node(Box<node::Args>),
+    /// Make the genesis of a local network: config, first state, keys
+    Genesis(genesis::Args),
+    /// Serve an execution engine for a local network, which executes nothing
+    Engine(engine::Args),
     /// Look into SSZ objects: root, JSON, contents, differences
     Ssz(ssz::Args),
     /// Apply blocks to a state and check every rule, signature and root
     Transition(transition::Args),
+    /// Do validators' duties through a beacon node
+    Validator(validator::Args),
+    /// Make, import, list, export and delete signing keys
+    Keys(keys::Args),
+    /// Look after the record of what was signed
+    Slashing(slashing::Args),
+    /// Leave the validator set
+    Exit(voluntary_exit::Args),
 }
 
 fn main() -> ExitCode {
     let result = match Wren::parse().command {
         Command::Node(args) => node::run(*args),
+        Command::Genesis(args) => genesis::run(&args),
+        Command::Engine(args) => engine::run(&args),
         Command::Ssz(args) => ssz::run(args),
         Command::Transition(args) => transition::run(&args),
+        Command::Validator(args) => validator::run(args),
+        Command::Keys(args) => keys::run(args),
+        Command::Slashing(args) => slashing::run(args),
+        Command::Exit(args) => voluntary_exit::run(args),
     };
     result.unwrap_or_else(|failure| {
         eprintln!("wren: {}", failure.message);

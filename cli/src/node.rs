@@ -2,9 +2,9 @@
 
 use crate::exit::Failure;
 use crate::{logging, network};
+use ::node::options::{Address, EngineChoice, Options};
 use clap::Args as ClapArgs;
 use consensus::types::ExecutionAddress;
-use ::node::options::{Address, EngineChoice, Options};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;

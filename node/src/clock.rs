@@ -5,6 +5,13 @@ use consensus::slot_clock::SlotClock;
 use consensus::types::{Epoch, Slot};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+/// Seconds since 1970; 0 for a clock before that.
+pub fn unix_seconds() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
+}
+
 /// The wall clock of a network. Clones are alike.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {

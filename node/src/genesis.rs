@@ -12,7 +12,7 @@ mod files;
 mod keys;
 
 pub use config::{DevnetOptions, devnet_config};
-pub use files::{NetworkFiles, write_keystores, write_network};
+pub use files::{NetworkFiles, check_free, write_keystores, write_network};
 pub use keys::{GenesisKey, Withdrawals, interop_secret_key};
 
 use crate::execution::BlockHeader;

@@ -1,5 +1,6 @@
 //! What an operator chooses, and a node run by it from start to stop.
 
+use crate::clock;
 use crate::execution::{DevEngine, Engine};
 use crate::run::{Parts, Running, start};
 use crate::start::{Anchor, decode_state};
@@ -87,8 +88,8 @@ pub async fn begin(options: Options, stop: Stop) -> Result<Running> {
     let root = anchor.state.genesis_validators_root;
     let storage = Storage::open(&options.datadir, &Identity::of(root), &storage::Options::default())?;
     let engine = Arc::new(match &options.engine {
-        EngineChoice::Dev => Engine::Dev(DevEngine::of_genesis(&config, &anchor.state)?),
-        EngineChoice::Http { .. } => bail!("not yet"),
+        EngineChoice::Dev => Engine::Dev(Arc::new(DevEngine::of_genesis(&config, &anchor.state)?)),
+        EngineChoice::Http { endpoints, jwt } => Engine::http(endpoints, jwt.as_deref(), clock::unix_seconds)?,
     });
     let running = start(
         Parts {
@@ -107,6 +108,7 @@ pub async fn begin(options: Options, stop: Stop) -> Result<Running> {
     let listener =
         listener.with_context(|| format!("cannot listen on {address}; another program may have the port"))?;
     tracing::info!("Beacon API on http://{}", listener.local_addr()?);
+    running.serve(listener);
     Ok(running)
 }
 

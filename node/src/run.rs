@@ -1,5 +1,6 @@
 //! The node put together: the only place where threads and channels are made.
 
+use crate::api::{self, Alone, ApiContext, ApiOptions};
 use crate::chain::{Actor, Ahead, Chain, Event, Head, Imported, NewBlock, Pending, Snapshot, Source, States};
 use crate::clock::Clock;
 use crate::disk::{self, Disk};
@@ -22,6 +23,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use storage::Storage;
+use tokio::net::TcpListener;
 use tokio::sync::broadcast;
 
 /// Events that may wait for the chain thread. Every waiting vote of a slot may be one; the thread takes microseconds for
@@ -176,6 +178,22 @@ pub async fn start(parts: Parts, stop: Stop) -> Result<Running> {
 }
 
 impl Running {
+    /// Serves the Beacon API on a listener until the node stops.
+    pub fn serve(&self, listener: TcpListener) {
+        let context = ApiContext::new(
+            self.chain.clone(),
+            Arc::clone(&self.pools),
+            Arc::clone(&self.producer),
+            self.storage.clone(),
+            Arc::clone(&self.engine),
+            Arc::new(Alone),
+            self.stop.clone(),
+        );
+        tokio::spawn(async move {
+            api::serve(listener, Arc::new(context), &ApiOptions::default()).await;
+        });
+    }
+
     /// Stops in order: no new events, what waits for the disk is written, the clean stop last.
     pub async fn end(self) {
         self.stop.stop();

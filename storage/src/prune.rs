@@ -20,25 +20,23 @@ impl Storage {
         if slot <= self.pruned_blocks_below() {
             return Ok(());
         }
-        // From the first block on, for the first call must not count up from genesis.
-        let first = self.blocks_in(0..slot).next();
-        let mut from = first.transpose()?.map_or(slot - 1, |first| first.slot);
-        while from < slot {
-            let below = slot.min(from.saturating_add(SLOTS_AT_ONCE));
-            self.forget_blocks(from, below)?;
-            from = below;
+        // From block to block: the first call must not count up from genesis.
+        while let Some(first) = self.blocks_in(0..slot).next() {
+            let below = first?.slot.saturating_add(SLOTS_AT_ONCE);
+            self.forget_blocks(slot.min(below))?;
         }
+        self.forget_blocks(slot)?;
         self.drop_files(Family::Blocks, slot)?;
         self.drop_files(Family::Envelopes, slot)
     }
 
-    /// Takes roots and places of the blocks in these slots away, and moves the mark.
-    fn forget_blocks(&self, from: Slot, below: Slot) -> Result<()> {
+    /// Takes roots and places of the blocks below this slot away, and moves the mark.
+    fn forget_blocks(&self, below: Slot) -> Result<()> {
         let mut batch = self.batch();
-        for block in self.blocks_in(from..below) {
+        for block in self.blocks_in(0..below) {
             batch.delete(Family::Default, &schema::root_key(&block?.root));
         }
-        for canonical in self.canonical_in(from..below) {
+        for canonical in self.canonical_in(0..below) {
             batch.delete(Family::Default, &schema::canonical_key(canonical?.0));
         }
         batch.put(Family::Default, Name::PrunedBlocks.key(), &below.to_le_bytes());

@@ -40,7 +40,10 @@ pub(crate) fn identity() -> Identity {
 /// Options under which no test machine is too full.
 pub(crate) fn options() -> Options {
     Options {
-        disk: DiskLimits { shed_below: 0, stop_below: 0 },
+        disk: DiskLimits {
+            shed_below: 0,
+            stop_below: 0,
+        },
         ..Options::default()
     }
 }

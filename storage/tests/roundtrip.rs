@@ -43,7 +43,11 @@ fn blocks_are_found_by_root_and_slot() {
         assert_eq!(stored.ssz, found.encode(fork));
     }
     let canonical: Vec<_> = storage.canonical_in(10..40).map(Result::unwrap).collect();
-    let expected: Vec<_> = chain.iter().copied().filter(|(slot, _)| (10..40).contains(slot)).collect();
+    let expected: Vec<_> = chain
+        .iter()
+        .copied()
+        .filter(|(slot, _)| (10..40).contains(slot))
+        .collect();
     assert_eq!(canonical, expected);
     let slots: Vec<_> = storage.blocks_in(10..19).map(|found| found.unwrap().slot).collect();
     assert_eq!(slots, [12, 12, 15, 18, 18]);
@@ -81,7 +85,14 @@ fn backfilled_blocks_join_the_others() {
         batch.set_oldest_block(run.start as u64);
         for (root, signed) in chain[run].iter().rev() {
             let (slot, ssz) = (signed.message.slot, signed.encode(Fork::Deneb));
-            batch.put_old_block(&StoredBlock { slot, root: *root, fork: Fork::Deneb, ssz }).unwrap();
+            batch
+                .put_old_block(&StoredBlock {
+                    slot,
+                    root: *root,
+                    fork: Fork::Deneb,
+                    ssz,
+                })
+                .unwrap();
         }
         batch.commit().unwrap();
     }
@@ -104,19 +115,35 @@ fn pruned_blocks_are_gone() {
     let chain = fill(&storage);
     storage.flush().unwrap();
     storage.prune_blocks(30).unwrap();
-    for storage in [storage.clone(), { drop(storage); open(folder.path()) }] {
+    let check = |storage: &Storage| {
         for (slot, root) in &chain {
             assert_eq!(storage.has_block(root).unwrap(), *slot >= 30, "slot {slot}");
             assert_eq!(storage.canonical(*slot).unwrap().is_some(), *slot >= 30, "slot {slot}");
         }
         assert_eq!(storage.blocks_in(0..100).next().unwrap().unwrap().slot, 30);
         assert_eq!(storage.pruned_blocks_below(), 30);
-    }
+    };
+    check(&storage);
+    drop(storage);
+    let storage = open(folder.path());
+    check(&storage);
+    // Backwards is nothing to do; far ahead of everything is quick.
+    storage.prune_blocks(20).unwrap();
+    check(&storage);
+    storage.prune_blocks(1 << 40).unwrap();
+    assert_eq!(storage.blocks_in(0..u64::MAX).count(), 0);
 }
 
 fn sidecar(slot: u64, root: Root, kind: Sidecar, index: u64) -> StoredSidecar {
     let ssz = [slot, index, kind as u64].map(u64::to_le_bytes).concat();
-    StoredSidecar { slot, root, kind, index, fork: Fork::Fulu, ssz }
+    StoredSidecar {
+        slot,
+        root,
+        kind,
+        index,
+        fork: Fork::Fulu,
+        ssz,
+    }
 }
 
 #[test]
@@ -127,26 +154,43 @@ fn sidecars_are_found_listed_and_pruned() {
     for slot in 50..60 {
         let some = [0, 5, 127].map(|index| sidecar(slot, root(slot), Sidecar::Column, index));
         storage.put_sidecars(&some).unwrap();
-        storage.put_sidecars(&[sidecar(slot, root(slot), Sidecar::Blob, 3)]).unwrap();
+        storage
+            .put_sidecars(&[sidecar(slot, root(slot), Sidecar::Blob, 3)])
+            .unwrap();
     }
-    let old: Vec<_> = (40..50).map(|slot| sidecar(slot, root(slot), Sidecar::Column, 9)).collect();
+    let old: Vec<_> = (40..50)
+        .map(|slot| sidecar(slot, root(slot), Sidecar::Column, 9))
+        .collect();
     storage.put_old_sidecars(&old).unwrap();
     storage.put_old_sidecars(&[]).unwrap();
     drop(storage);
 
     let storage = open(folder.path());
-    assert_eq!(storage.sidecar_indices(55, &root(55), Sidecar::Column).unwrap(), [0, 5, 127]);
+    assert_eq!(
+        storage.sidecar_indices(55, &root(55), Sidecar::Column).unwrap(),
+        [0, 5, 127]
+    );
     assert_eq!(storage.sidecar_indices(55, &root(55), Sidecar::Blob).unwrap(), [3]);
-    assert_eq!(storage.sidecar_indices(55, &root(1), Sidecar::Blob).unwrap(), []);
+    assert_eq!(storage.sidecar_indices(55, &root(1), Sidecar::Blob).unwrap(), [0u64; 0]);
     let (fork, ssz) = storage.sidecar(55, &root(55), Sidecar::Column, 5).unwrap().unwrap();
     assert_eq!((fork, ssz), (Fork::Fulu, sidecar(55, root(55), Sidecar::Column, 5).ssz));
     assert!(storage.sidecar(55, &root(55), Sidecar::Column, 6).unwrap().is_none());
-    assert!(storage.sidecar(55, &root(55), Sidecar::Column, 1 << 40).unwrap().is_none());
-    let columns: Vec<_> = storage.sidecars_in(Sidecar::Column, 48..51).map(Result::unwrap).collect();
+    assert!(
+        storage
+            .sidecar(55, &root(55), Sidecar::Column, 1 << 40)
+            .unwrap()
+            .is_none()
+    );
+    let columns: Vec<_> = storage
+        .sidecars_in(Sidecar::Column, 48..51)
+        .map(Result::unwrap)
+        .collect();
     let found: Vec<_> = columns.iter().map(|found| (found.slot, found.index)).collect();
     assert_eq!(found, [(48, 9), (49, 9), (50, 0), (50, 5), (50, 127)]);
 
-    let wrong = storage.put_sidecars(&[sidecar(70, root(70), Sidecar::Column, 65535)]).unwrap_err();
+    let wrong = storage
+        .put_sidecars(&[sidecar(70, root(70), Sidecar::Column, 65535)])
+        .unwrap_err();
     assert!(matches!(wrong, Error::Misuse(_)), "{wrong}");
     storage.prune_sidecars(52).unwrap();
     assert!(storage.sidecar(51, &root(51), Sidecar::Column, 5).unwrap().is_none());
@@ -161,7 +205,10 @@ fn facts_and_values_are_kept() {
     let storage = open(folder.path());
     assert_eq!(storage.finalized().unwrap(), None);
     assert!(!storage.clean_stop().unwrap());
-    let checkpoint = |epoch| Checkpoint { epoch, root: Bytes([epoch as u8; 32]) };
+    let checkpoint = |epoch| Checkpoint {
+        epoch,
+        root: Bytes([epoch as u8; 32]),
+    };
     let mut batch = storage.batch();
     batch.set_justified(&checkpoint(8));
     batch.set_finalized(&checkpoint(7));
@@ -203,11 +250,24 @@ fn another_identity_is_refused_with_both_sides() {
     drop(open(folder.path()));
     let ours = identity();
     let others = [
-        Identity { preset: "unheard-of".into(), ..ours.clone() },
-        Identity { schema: 99, ..ours.clone() },
-        Identity { genesis_validators_root: Bytes([9; 32]), ..ours.clone() },
+        Identity {
+            preset: "unheard-of".into(),
+            ..ours.clone()
+        },
+        Identity {
+            schema: 99,
+            ..ours.clone()
+        },
+        Identity {
+            genesis_validators_root: Bytes([9; 32]),
+            ..ours.clone()
+        },
     ];
-    let sides = [["preset mainnet", "unheard-of"], ["version 1", "99"], ["0x0707", "0x0909"]];
+    let sides = [
+        ["preset mainnet", "unheard-of"],
+        ["version 1", "99"],
+        ["0x0707", "0x0909"],
+    ];
     for (other, sides) in others.iter().zip(sides) {
         let error = Storage::open(folder.path(), other, &options()).unwrap_err();
         assert!(matches!(error, Error::Mismatch(_)), "{error}");
@@ -233,7 +293,10 @@ fn an_open_folder_is_refused_and_a_closed_one_removed() {
     }
     let clone = storage.clone();
     drop(storage);
-    assert!(Storage::open(folder.path(), &identity(), &options()).is_err(), "a clone has it open");
+    assert!(
+        Storage::open(folder.path(), &identity(), &options()).is_err(),
+        "a clone has it open"
+    );
     drop(clone);
     let keys = folder.path().join("pubkeys");
     std::fs::write(&keys, b"not ours").unwrap();
@@ -253,5 +316,8 @@ fn a_family_of_a_newer_program_is_refused() {
     db.create_cf("novelty", &rocksdb::Options::default()).unwrap();
     drop(db);
     let error = Storage::open(folder.path(), &identity(), &options()).unwrap_err();
-    assert!(matches!(error, Error::Mismatch(_)) && error.to_string().contains("'novelty'"), "{error}");
+    assert!(
+        matches!(error, Error::Mismatch(_)) && error.to_string().contains("'novelty'"),
+        "{error}"
+    );
 }

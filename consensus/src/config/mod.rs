@@ -22,7 +22,7 @@ mod properties;
 mod tests;
 
 pub use fields::Config;
-pub use networks::{NETWORKS, public_network};
+pub use networks::{NETWORKS, PUBLIC_NETWORKS, public_network};
 pub use schedule::{BlobParameters, compute_fork_data_root};
 pub use yaml::{MAX_CONFIG_SIZE, Yaml};
 

@@ -14,34 +14,43 @@ pub const NETWORKS: [(&str, &str); 4] = [
     ("devnet", include_str!("networks/devnet.yaml")),
 ];
 
-/// The public networks by the roots of their genesis validators, which signatures are bound to.
-const PUBLIC: [(&str, Root); 3] = [
+/// The public networks and the roots of their genesis validators, by which histories and signatures tell them apart.
+pub const PUBLIC_NETWORKS: [(&str, Root); 3] = [
     (
         "mainnet",
-        Bytes([
-            0x4b, 0x36, 0x3d, 0xb9, 0x4e, 0x28, 0x61, 0x20, 0xd7, 0x6e, 0xb9, 0x05, 0x34, 0x0f, 0xdd, 0x4e, 0x54, 0xbf,
-            0xe9, 0xf0, 0x6b, 0xf3, 0x3f, 0xf6, 0xcf, 0x5a, 0xd2, 0x7f, 0x51, 0x1b, 0xfe, 0x95,
-        ]),
+        root("4b363db94e286120d76eb905340fdd4e54bfe9f06bf33ff6cf5ad27f511bfe95"),
     ),
     (
         "sepolia",
-        Bytes([
-            0xd8, 0xea, 0x17, 0x1f, 0x3c, 0x94, 0xae, 0xa2, 0x1e, 0xbc, 0x42, 0xa1, 0xed, 0x61, 0x05, 0x2a, 0xcf, 0x3f,
-            0x92, 0x09, 0xc0, 0x0e, 0x4e, 0xfb, 0xaa, 0xdd, 0xac, 0x09, 0xed, 0x9b, 0x80, 0x78,
-        ]),
+        root("d8ea171f3c94aea21ebc42a1ed61052acf3f9209c00e4efbaaddac09ed9b8078"),
     ),
     (
         "hoodi",
-        Bytes([
-            0x21, 0x2f, 0x13, 0xfc, 0x4d, 0xf0, 0x78, 0xb6, 0xcb, 0x7d, 0xb2, 0x28, 0xf1, 0xc8, 0x30, 0x75, 0x66, 0xdc,
-            0xec, 0xf9, 0x00, 0x86, 0x74, 0x01, 0xa9, 0x20, 0x23, 0xd7, 0xba, 0x99, 0xcb, 0x5f,
-        ]),
+        root("212f13fc4df078b6cb7db228f1c8307566dcecf900867401a92023d7ba99cb5f"),
     ),
 ];
 
+/// Reads the hex of a constant; anything else does not compile.
+const fn root(hex: &str) -> Root {
+    const fn digit(byte: u8) -> u8 {
+        match byte {
+            b'0'..=b'9' => byte - b'0',
+            b'a'..=b'f' => byte - b'a' + 10,
+            _ => panic!("a root is written in small hex digits"),
+        }
+    }
+    let (text, mut bytes, mut at) = (hex.as_bytes(), [0; 32], 0);
+    assert!(text.len() == 64, "a root has 64 hex digits");
+    while at < 32 {
+        bytes[at] = digit(text[2 * at]) << 4 | digit(text[2 * at + 1]);
+        at += 1;
+    }
+    Bytes(bytes)
+}
+
 /// The name of the public network with this genesis, if it is one: what is only for local networks is refused there.
 pub fn public_network(genesis_validators_root: &Root) -> Option<&'static str> {
-    let network = PUBLIC.iter().find(|(_, root)| root == genesis_validators_root);
+    let network = PUBLIC_NETWORKS.iter().find(|(_, root)| root == genesis_validators_root);
     network.map(|(name, _)| *name)
 }
 

@@ -405,10 +405,9 @@ fn fork_digests_are_the_specs() {
 #[cfg(not(feature = "minimal"))]
 #[test]
 fn fork_digests_are_those_of_public_networks() {
-    let digest =
-        |config: &Config, root: &str, epoch| config.compute_fork_digest(root.parse().unwrap(), epoch).to_string();
-    let mainnet = Config::network("mainnet").unwrap();
-    let root = "0x4b363db94e286120d76eb905340fdd4e54bfe9f06bf33ff6cf5ad27f511bfe95";
+    let digest = |config: &Config, root, epoch| config.compute_fork_digest(root, epoch).to_string();
+    let [(_, mainnet_root), _, (_, hoodi_root)] = PUBLIC_NETWORKS;
+    let (mainnet, root) = (Config::network("mainnet").unwrap(), mainnet_root);
     let digests = [
         "0xb5303f2a",
         "0xafcaaba0",
@@ -427,8 +426,7 @@ fn fork_digests_are_those_of_public_networks() {
     assert_eq!(digest(&mainnet, root, 412672), "0xcb0d1acc");
     assert_eq!(digest(&mainnet, root, 419072), "0x8c9f62fe");
     let hoodi = Config::network("hoodi").unwrap();
-    let root = "0x212f13fc4df078b6cb7db228f1c8307566dcecf900867401a92023d7ba99cb5f";
-    assert_eq!(digest(&hoodi, root, 54016), "0xc6ecb76c");
+    assert_eq!(digest(&hoodi, hoodi_root, 54016), "0xc6ecb76c");
 }
 
 #[test]

@@ -12,9 +12,16 @@ pub enum NewKdf {
     /// small board. The one to choose for passwords that people think of.
     Scrypt,
     /// EIP-2335's parameters, c = 262144: no memory and 0.05 s on a core with SHA instructions. The lighter choice, for
-    /// long passwords made by a machine, many keys or little memory. There is no lighter one: other tools refuse
+    /// long passwords made by a machine, many keys or little memory. There is no lighter one for others: tools refuse
     /// keystores below these parameters (`ethstaker_deposit` asks for n·r·p of at least 2^20 and c of at least 2^18).
     Pbkdf2,
+    /// One round of PBKDF2, for a password that is itself a random number of 256 bits and lies on the same machine: there
+    /// is nothing to guess, and a hundred keystores open in a moment. For this program's own files only; never for a
+    /// password that a person chose.
+    RandomPassword,
+    /// PBKDF2 with c = 1024: for the keys of throwaway local networks only, of which hundreds are made and opened at once.
+    /// Other tools may refuse such a keystore.
+    Throwaway,
 }
 
 impl NewKdf {
@@ -28,6 +35,8 @@ impl NewKdf {
                 salt,
             },
             Self::Pbkdf2 => Kdf::Pbkdf2 { c: 1 << 18, salt },
+            Self::RandomPassword => Kdf::Pbkdf2 { c: 1, salt },
+            Self::Throwaway => Kdf::Pbkdf2 { c: 1 << 10, salt },
         }
     }
 }

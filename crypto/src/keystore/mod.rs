@@ -20,6 +20,7 @@ use kdf::Kdf;
 use sha2::{Digest, Sha256};
 use std::fmt;
 use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
 
 /// A validator key, encrypted. Spec: EIP-2335, version 4.
 #[derive(Clone, PartialEq, Eq)]
@@ -137,6 +138,12 @@ fn aes_128_ctr(key: &[u8; 32], iv: &[u8; 16], input: &[u8; 32]) -> SecretBytes {
     let mut output = SecretBytes::new(*input);
     ctr::Ctr128BE::<Aes128>::new(aes_key.into(), iv.into()).apply_keystream(output.as_mut_slice());
     output
+}
+
+/// A password of 256 random bits, as 64 hex digits: for [`NewKdf::RandomPassword`].
+pub fn random_password() -> Result<Zeroizing<String>, KeystoreError> {
+    let bits = Zeroizing::new(random::<32>()?);
+    Ok(Zeroizing::new(hex::encode(bits.as_slice())))
 }
 
 fn random<const N: usize>() -> Result<[u8; N], KeystoreError> {

@@ -121,6 +121,16 @@ fn two_keystores_of_one_key_share_nothing() {
 }
 
 #[test]
+fn a_random_password_opens_in_one_round() {
+    let secret: [u8; 32] = hex::decode(SECRET).unwrap().try_into().unwrap();
+    let password = random_password().unwrap();
+    assert_eq!((password.len(), *password == *random_password().unwrap()), (64, false));
+    let keystore = Keystore::encrypt(&secret, &password, "", None, NewKdf::RandomPassword).unwrap();
+    let again = Keystore::from_json(keystore.to_json().as_bytes()).unwrap();
+    assert_eq!(*again.decrypt(&password).unwrap(), secret);
+}
+
+#[test]
 fn the_standard_parameters_are_the_eip_s() {
     let params = |kdf: NewKdf| match kdf.with_salt([0; 32]) {
         Kdf::Scrypt { log_n, r, p, .. } => (1u32 << log_n, r, p),
@@ -128,6 +138,7 @@ fn the_standard_parameters_are_the_eip_s() {
     };
     assert_eq!(params(NewKdf::Scrypt), (262144, 8, 1));
     assert_eq!(params(NewKdf::Pbkdf2), (262144, 0, 0));
+    assert_eq!(params(NewKdf::RandomPassword), (1, 0, 0));
 }
 
 #[test]

@@ -5,6 +5,7 @@ use super::json::{self, Object, object};
 use super::network::{Peer, PeerState};
 use super::reply::{Reply, only};
 use super::{ApiContext, Context};
+use crate::execution::ClientVersion;
 use consensus::Fork;
 use hyper::StatusCode;
 
@@ -152,7 +153,13 @@ async fn get_node_version(_: Context, _: Call) -> Answer {
 /// Spec: beacon-APIs, `getNodeVersionV2`.
 async fn get_node_version_v2(context: Context, _: Call) -> Answer {
     // Told where the execution client tells it; it may be away.
-    let execution = context.engine.client_version().await.unwrap_or_default();
+    let ours = ClientVersion {
+        code: CODE.into(),
+        name: "Wren".into(),
+        version: format!("v{VERSION}"),
+        commit: "00000000".into(),
+    };
+    let execution = context.engine.client_version(&ours).await.unwrap_or_default();
     Ok(Reply::new().object(|data| {
         data.member("beacon_node", |out| {
             object(out, |object| {

@@ -195,6 +195,15 @@ pub enum Failure {
     Unsupported,
 }
 
+/// How an execution client answered last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndpointHealth {
+    /// Its address, without secrets.
+    pub endpoint: String,
+    /// The last failure, if it has not answered since.
+    pub error: Option<String>,
+}
+
 /// No answer from any engine: what happened, where, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EngineError {

@@ -25,12 +25,7 @@ pub struct NetworkFiles<'a> {
 /// holds a network already is refused: nodes may be running on it.
 pub fn write_network(folder: &Path, files: &NetworkFiles) -> Result<()> {
     let config = folder.join("config.yaml");
-    if config.exists() || folder.join("genesis.ssz").exists() {
-        bail!(
-            "{} holds a network already: name another folder, or remove this one",
-            folder.display()
-        );
-    }
+    check_free(folder)?;
     fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
     let state = files.state;
     let lines = [
@@ -52,10 +47,22 @@ pub fn write_network(folder: &Path, files: &NetworkFiles) -> Result<()> {
     write(&config, files.config.to_yaml().as_bytes(), PUBLIC)
 }
 
+/// Refuses a folder that holds a network.
+pub fn check_free(folder: &Path) -> Result<()> {
+    if folder.join("config.yaml").exists() || folder.join("genesis.ssz").exists() {
+        bail!(
+            "{} holds a network already: name another folder, or remove this one",
+            folder.display()
+        );
+    }
+    Ok(())
+}
+
 /// Writes a folder with the keystores (EIP-2335) of these keys and, in `password.txt`, the one password of all of them,
 /// which is long and made here. Returns the folder's keystore files.
 ///
-/// PBKDF2 and not scrypt: such a password needs no slow key derivation, and hundreds of keys are to open in seconds.
+/// The key derivation is cheap, which is for local networks only: hundreds of keys are to be made and opened in seconds,
+/// and the interop keys are known to everybody anyway.
 pub fn write_keystores(folder: &Path, keys: &[GenesisKey]) -> Result<Vec<PathBuf>> {
     if folder.exists() {
         bail!("{} exists already: name another folder for keys", folder.display());
@@ -70,7 +77,7 @@ pub fn write_keystores(folder: &Path, keys: &[GenesisKey]) -> Result<Vec<PathBuf
             &password,
             &key.path,
             Some("a validator of a local network"),
-            NewKdf::Pbkdf2,
+            NewKdf::Throwaway,
         )
         .with_context(|| format!("the key {} cannot be encrypted", key.pubkey))?;
         let file = folder.join(format!("keystore-{}.json", key.pubkey));

@@ -28,6 +28,7 @@ use blobs::Blobs;
 use build::{Build, Builds};
 use chain::Chain;
 use consensus::config::public_network;
+use consensus::ssz::U256;
 use consensus::transition::NewPayloadRequest;
 use consensus::types::{ExecutionPayloadHeader, ExecutionRequests, Hash32, PayloadId, PowBlock, Root, VersionedHash};
 use consensus::{Config, Fork};
@@ -210,7 +211,7 @@ impl DevEngine {
         BuiltPayload {
             payload: build.payload.clone(),
             // Nobody pays fees where nothing is executed.
-            value: consensus::ssz::U256::ZERO,
+            value: U256::ZERO,
             blobs: (fork >= Fork::Deneb).then(|| self.blobs.bundle(fork, &build.blobs)),
             should_override_builder: false,
             execution_requests: build.requests.clone(),
@@ -256,6 +257,12 @@ impl DevEngine {
     pub fn terminal_pow_block(&self) -> Option<PowBlock> {
         let terminal = terminal_block(self.schedule.config(), self.schedule.genesis_time())?;
         self.pow_block(&terminal.hash())
+    }
+
+    /// The sum of difficulties of every block since the merge.
+    pub fn final_difficulty(&self) -> U256 {
+        self.terminal_pow_block()
+            .map_or(U256::ZERO, |block| block.total_difficulty)
     }
 
     /// The header of a known block.

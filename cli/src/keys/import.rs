@@ -1,0 +1,171 @@
+//! `wren keys import`: keystores of deposit tools and other clients.
+
+use crate::datadir::Datadir;
+use crate::exit::Failure;
+use crate::network::{self, Genesis};
+use crate::{slashing, terminal};
+use clap::Parser;
+use consensus::Config;
+use consensus::preset::SLOTS_PER_EPOCH;
+use consensus::ssz::Root;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::SystemTime;
+use validator::keys::{
+    Candidate, Imported, KeystoreFile, Outcome, Standing, Vouch, find_keystores, import, read_password,
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  wren keys import ./validator_keys --network hoodi --new-keys
+  wren keys import ./old-client/validators --network mainnet --slashing-history history.json --password-file ./passwords
+
+Say what the keys signed before, or that they signed nothing: with neither, they are stored and do not sign. To move keys
+from another client: stop it for good, export its slashing protection history, and give that file here.";
+
+/// `wren keys import …`
+#[derive(Parser)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// A keystore, or a folder with keystores
+    path: PathBuf,
+    /// The network: mainnet, sepolia, hoodi, a folder with config.yaml and genesis.ssz, or a config.yaml
+    #[arg(long, value_name = "NAME|DIR|FILE")]
+    network: String,
+    /// The root that tells the network from others, where --network does not
+    #[arg(long, value_name = "ROOT")]
+    genesis_validators_root: Option<Root>,
+    /// What the keys signed in other clients (EIP-3076)
+    #[arg(long, value_name = "FILE", conflicts_with = "new_keys")]
+    slashing_history: Option<PathBuf>,
+    /// The keys are new: no client has ever signed with them
+    #[arg(long)]
+    new_keys: bool,
+    /// A file with the password, or a folder with one for each: keystore-….txt or 0x…; asked for if left out
+    #[arg(long, value_name = "FILE|DIR")]
+    password_file: Option<PathBuf>,
+    #[command(flatten)]
+    datadir: Datadir,
+}
+
+/// How often a password may be mistyped.
+const ATTEMPTS: usize = 3;
+
+pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
+    let config = network::load(&args.network)?;
+    let genesis = network::genesis(&args.network, args.genesis_validators_root)?;
+    let folder = args.datadir.validator()?;
+    let history = args
+        .slashing_history
+        .as_deref()
+        .map(slashing::read_history)
+        .transpose()?;
+    let keystores = find_keystores(&args.path)?;
+    let (candidates, failures) = open_all(&keystores, args);
+    let standing = standing_of_new_keys(&config, genesis);
+    let new = |_: &_| standing.clone();
+    let vouch = match &history {
+        Some(history) => Vouch::History(history),
+        None if args.new_keys => Vouch::New(&new),
+        None => Vouch::Nobody,
+    };
+    let imported = import(&folder, genesis.validators_root, &candidates, &vouch)?;
+    report(&imported);
+    match failures.first() {
+        None => Ok(ExitCode::SUCCESS),
+        Some(_) => Err(Failure::invalid(format!(
+            "{} of {} keystores were not imported:\n  {}",
+            failures.len(),
+            keystores.len(),
+            failures.join("\n  ")
+        ))),
+    }
+}
+
+/// Opens keystores one after another, as each takes seconds and 256 MiB. One that does not open does not stop the others.
+fn open_all(keystores: &[KeystoreFile], args: &Args) -> (Vec<Candidate>, Vec<String>) {
+    let (mut candidates, mut failures) = (Vec::new(), Vec::new());
+    let mut last_password = None;
+    for (at, keystore) in keystores.iter().enumerate() {
+        eprintln!(
+            "Opening {} ({} of {})",
+            keystore.path.display(),
+            at + 1,
+            keystores.len()
+        );
+        let opened = match &args.password_file {
+            Some(place) => {
+                let password = read_password(place, keystore);
+                password
+                    .map_err(Failure::from)
+                    .and_then(|password| decrypt(keystore, &password))
+            }
+            None => open_asking(keystore, &mut last_password),
+        };
+        match opened {
+            Ok(candidate) => candidates.push(candidate),
+            Err(failure) => failures.push(failure.message),
+        }
+    }
+    (candidates, failures)
+}
+
+/// Tries the password of the keystore before, then asks.
+fn open_asking(keystore: &KeystoreFile, last: &mut Option<zeroize::Zeroizing<String>>) -> Result<Candidate, Failure> {
+    if let Some(Ok(candidate)) = last.as_ref().map(|password| decrypt(keystore, password)) {
+        return Ok(candidate);
+    }
+    let mut failure = Failure::not_confirmed();
+    for _ in 0..ATTEMPTS {
+        let password = terminal::ask_secret(&format!("Password of {}: ", keystore.path.display()))?;
+        match decrypt(keystore, &password) {
+            Ok(candidate) => {
+                *last = Some(password);
+                return Ok(candidate);
+            }
+            Err(wrong) => {
+                eprintln!("{}", wrong.message);
+                failure = wrong;
+            }
+        }
+    }
+    Err(failure)
+}
+
+fn decrypt(keystore: &KeystoreFile, password: &str) -> Result<Candidate, Failure> {
+    let secret = keystore.keystore.decrypt(password);
+    let wrong = |error| Failure::invalid(format!("{}: {error}", keystore.path.display()));
+    Ok(Candidate {
+        secret: secret.map_err(wrong)?,
+        path: keystore.keystore.path().into(),
+        description: keystore.keystore.description().map(str::to_owned),
+    })
+}
+
+/// What is known of a key that is said to be new.
+pub(super) fn standing_of_new_keys(config: &Config, genesis: Genesis) -> Standing {
+    let epoch = config.slot_duration_ms.saturating_mul(SLOTS_PER_EPOCH) / 1000;
+    let now = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .map_or(0, |now| now.as_secs());
+    match genesis.time {
+        Some(time) if now < time.saturating_add(epoch) => Standing::BeforeStart,
+        _ => Standing::NoAnswer("this version of `wren keys` asks no node; a running client finds out".into()),
+    }
+}
+
+/// One line for each key.
+pub(super) fn report(imported: &[Imported]) {
+    for Imported {
+        pubkey,
+        was_here,
+        outcome,
+    } in imported
+    {
+        let here = if *was_here { "was here" } else { "imported" };
+        match outcome {
+            Outcome::Enabled => println!("{pubkey}  {here}, signs from the client's next start on"),
+            Outcome::Disabled(why) => println!("{pubkey}  {here}, does not sign: {why}"),
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! `wren exit`: leaving the validator set.
+
+use crate::datadir::Datadir;
+use crate::exit::Failure;
+use crate::{network, terminal};
+use clap::{Parser, Subcommand};
+use consensus::ssz::{Json, Root};
+use consensus::types::{BLSPubkey, Epoch, SignedVoluntaryExit, ValidatorIndex};
+use consensus::{Config, Fork};
+use crypto::derive::SecretBytes;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use validator::keys::{KeystoreFile, read_password};
+use validator::{exit, files};
+
+/// `wren exit …`
+#[derive(Parser)]
+#[command(
+    subcommand_required = true,
+    arg_required_else_help = true,
+    disable_help_subcommand = true
+)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Sign an exit and write it down; nothing is sent, and no node is needed
+    Sign(Sign),
+}
+
+const SIGN_EXAMPLES: &str = "\
+Examples:
+  wren exit sign --network mainnet --validator keystore-m_12381_3600_0_0_0-1.json --index 123456 --output exit.json
+  wren exit sign --network hoodi --validator 0x8b7b… --index 42 > exit.json
+
+The exit is signed so that no later fork invalidates it (EIP-7044). Whoever holds it can exit the validator, today or in
+ten years; nobody can do anything else with it. The validator must go on working until its exit epoch.";
+
+#[derive(Parser)]
+#[command(after_help = SIGN_EXAMPLES)]
+struct Sign {
+    /// The network: mainnet, sepolia, hoodi, a folder with config.yaml and genesis.ssz, or a config.yaml
+    #[arg(long, value_name = "NAME|DIR|FILE")]
+    network: String,
+    /// The root that tells the network from others, where --network does not
+    #[arg(long, value_name = "ROOT")]
+    genesis_validators_root: Option<Root>,
+    /// A key of this client, or a keystore
+    #[arg(long, value_name = "PUBKEY|KEYSTORE")]
+    validator: String,
+    /// The validator's index on the chain
+    #[arg(long, value_name = "N")]
+    index: ValidatorIndex,
+    /// The first epoch in which it may be used [default: Capella's first]
+    #[arg(long, value_name = "EPOCH")]
+    epoch: Option<Epoch>,
+    /// Where to write it; standard output if left out
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// A file with the keystore's password; it is asked for if left out
+    #[arg(long, value_name = "FILE")]
+    password_file: Option<PathBuf>,
+    #[command(flatten)]
+    datadir: Datadir,
+}
+
+/// Runs `wren exit`.
+pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
+    match args.command {
+        Command::Sign(args) => sign(&args),
+    }
+}
+
+fn sign(args: &Sign) -> Result<ExitCode, Failure> {
+    let config = network::load(&args.network)?;
+    let root = network::genesis(&args.network, args.genesis_validators_root)?.validators_root;
+    let epoch = epoch(args, &config)?;
+    let signed = exit::sign(&secret(args)?, &config, root, args.index, epoch)?;
+    write(&signed, args.output.as_deref())?;
+    let (index, name) = (args.index, &config.config_name);
+    eprintln!(
+        "Signed the exit of validator {index} on {name}, usable from epoch {epoch} on. It was not sent. Whoever holds it can \
+         exit the validator: keep it as you keep the key. Check that {index} is the index of this key; with another one \
+         the exit is worthless."
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+fn epoch(args: &Sign, config: &Config) -> Result<Epoch, Failure> {
+    let capella = config.fork_epoch(Fork::Capella);
+    let epoch = args.epoch.unwrap_or(capella);
+    if config.fork_at_epoch(epoch) < Fork::Capella {
+        return Err(Failure::usage(format!(
+            "an exit of epoch {epoch} would be signed in the domain of Capella, which begins at epoch {capella} on this \
+             network"
+        )));
+    }
+    Ok(epoch)
+}
+
+fn secret(args: &Sign) -> Result<SecretBytes, Failure> {
+    let path = Path::new(&args.validator);
+    if let Ok(key) = args.validator.parse::<BLSPubkey>() {
+        return Ok(exit::stored_secret(&args.datadir.validator()?, &key)?);
+    }
+    if !path.exists() {
+        return Err(Failure::usage(format!(
+            "--validator {}: this is neither a public key (0x and 96 hex digits) nor a file",
+            args.validator.escape_debug()
+        )));
+    }
+    let keystore = KeystoreFile::read(path)?;
+    let password = match &args.password_file {
+        Some(place) => read_password(place, &keystore)?,
+        None => terminal::ask_secret(&format!("Password of {}: ", path.display()))?,
+    };
+    let opened = keystore.keystore.decrypt(&password);
+    opened.map_err(|error| Failure::invalid(format!("{}: {error}", path.display())))
+}
+
+fn write(signed: &SignedVoluntaryExit, output: Option<&Path>) -> Result<(), Failure> {
+    let json = signed.to_json(Fork::Capella);
+    if let Some(path) = output {
+        files::write_new_private(path, format!("{json}\n").as_bytes())?;
+    } else {
+        println!("{json}");
+    }
+    Ok(())
+}

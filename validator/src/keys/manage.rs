@@ -1,0 +1,88 @@
+//! What an operator does with keys that are here: look, let out, take away, let sign again.
+
+use super::import::Candidate;
+use super::store::KeyStore;
+use crate::interchange::Interchange;
+use crate::slashing_protection::{FILE_NAME, KeyRecord, KeyState, SlashingProtection};
+use anyhow::{Context, Result, bail};
+use consensus::types::BLSPubkey;
+use crypto::keystore::{Keystore, NewKdf};
+use std::path::Path;
+
+/// What `disable_for_export` leaves as reason.
+const EXPORTED: &str = "it was exported, so it may be running elsewhere. `wren keys enable` lets it sign here again once it \
+                        does not";
+
+/// The folder of a validator client whose database nobody else uses.
+#[derive(Debug)]
+pub struct Keys {
+    store: KeyStore,
+    database: SlashingProtection,
+}
+
+impl Keys {
+    /// Opens it. Errors while a client runs on it.
+    pub fn open(folder: &Path) -> Result<Self> {
+        Ok(Keys {
+            store: KeyStore::new(folder),
+            database: SlashingProtection::open_any_network(&folder.join(FILE_NAME))?,
+        })
+    }
+
+    /// The database.
+    pub fn database(&self) -> &SlashingProtection {
+        &self.database
+    }
+
+    /// Every key that is here, with what is known of it; none where the database has never heard of it.
+    pub fn list(&self) -> Result<Vec<(BLSPubkey, Option<KeyRecord>)>> {
+        let keys = self.store.list()?.into_iter();
+        keys.map(|key| Ok((key, self.database.key(&key)?))).collect()
+    }
+
+    fn check_here(&self, key: &BLSPubkey) -> Result<()> {
+        if !self.store.contains(key) {
+            bail!("the key {key} is not in {}", self.store.keys_folder().display());
+        }
+        Ok(())
+    }
+
+    /// Stops a key, since it is about to be used elsewhere, and returns its history for whoever gets it.
+    pub fn disable_for_export(&self, key: &BLSPubkey) -> Result<Interchange> {
+        self.check_here(key)?;
+        self.database.set_state(key, KeyState::Stopped, EXPORTED)?;
+        Interchange::export(&self.database, &[*key])
+    }
+
+    /// A key as a keystore under a password. Takes seconds. The key must have been stopped by `disable_for_export`.
+    pub fn keystore(&self, key: &BLSPubkey, password: &str) -> Result<Keystore> {
+        self.check_here(key)?;
+        let record = self.database.key(key)?;
+        if record.is_none_or(|record| record.state != KeyState::Stopped) {
+            bail!("the key {key} is not stopped: it would sign here and there");
+        }
+        let Candidate {
+            secret,
+            path,
+            description,
+        } = self.store.unlock()?.load_with_description(key)?;
+        let keystore = Keystore::encrypt(&secret, password, &path, description.as_deref(), NewKdf::Scrypt);
+        keystore.context("the keystore was not made")
+    }
+
+    /// Takes a key away, for ever; its history stays. Whoever needs the history elsewhere takes it first.
+    pub fn delete(&self, key: &BLSPubkey) -> Result<()> {
+        self.check_here(key)?;
+        if self.database.key(key)?.is_some() {
+            self.database.set_state(key, KeyState::Absent, "it was deleted here")?;
+        }
+        self.store.remove(key)
+    }
+
+    /// Lets a key sign that does not. The operator answers for it: nobody else signs with it, and what it signed
+    /// elsewhere is in the database.
+    pub fn enable(&self, key: &BLSPubkey) -> Result<()> {
+        self.check_here(key)?;
+        self.database.set_state(key, KeyState::Enabled, "")
+    }
+}
