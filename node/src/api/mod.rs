@@ -103,7 +103,7 @@ impl From<Busy> for Error {
 type Context = Arc<ApiContext>;
 
 /// Serves the Beacon API on a listener until the node stops.
-pub async fn serve(listener: TcpListener, context: Arc<ApiContext>, options: ApiOptions) {
+pub async fn serve(listener: TcpListener, context: Arc<ApiContext>, options: &ApiOptions) {
     let descriptors = http::raise_descriptor_limit();
     let kept_back = http::DESCRIPTORS_KEPT_BACK.saturating_add(options.descriptors_kept_back);
     let limits = Limits::of_descriptors(descriptors, kept_back);

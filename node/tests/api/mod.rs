@@ -20,7 +20,6 @@ use consensus::types::{
     ValidatorIndex,
 };
 use consensus::{Config, Fork};
-use node::api::{Alone, ApiContext, ApiOptions, serve};
 use node::execution::Engine;
 use node::execution::dev::{DevEngine, DevOptions};
 use node::genesis::{DevnetOptions, GenesisKey, Withdrawals, devnet_config, genesis_state, interop_secret_key};
@@ -95,23 +94,14 @@ pub(crate) async fn node(fork: Fork) -> Node {
         config: Arc::new(config),
         anchor: Anchor::genesis(state).unwrap(),
         storage,
-        engine: Arc::new(Engine::Dev(engine)),
+        engine: Arc::new(Engine::Dev(Arc::new(engine))),
         fee_recipient: Bytes([0xfe; 20]),
         safe_slots: 128,
     };
-    let running = start(parts, stop.clone()).await.unwrap();
-    let context = ApiContext::new(
-        running.chain.clone(),
-        Arc::clone(&running.pools),
-        Arc::clone(&running.producer),
-        running.storage.clone(),
-        Arc::clone(&running.engine),
-        Arc::new(Alone),
-        stop,
-    );
+    let running = start(parts, stop).await.unwrap();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let client = Client::new(listener.local_addr().unwrap());
-    tokio::spawn(serve(listener, Arc::new(context), ApiOptions::default()));
+    running.serve(listener);
     Node {
         running,
         client,

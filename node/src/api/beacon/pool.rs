@@ -114,14 +114,7 @@ impl ApiContext {
             first = failures[0].message,
             "refused"
         );
-<<<<<<< HEAD
         let message = format!("{} of {count} {what} are refused", failures.len());
-=======
-        let message = format!(
-            "{} of {count} {what} are refused; the others were taken",
-            failures.len()
-        );
->>>>>>> core
         Err(Error::indexed(message, failures))
     }
 }
