@@ -3,6 +3,7 @@
 // In tests a failed `unwrap` is a failed test.
 #![allow(clippy::unwrap_used)]
 
+mod api;
 mod blobs;
 mod chain;
 mod engine;

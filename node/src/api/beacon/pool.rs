@@ -114,10 +114,7 @@ impl ApiContext {
             first = failures[0].message,
             "refused"
         );
-        let message = format!(
-            "{} of {count} {what} are refused; the others were taken",
-            failures.len()
-        );
+        let message = format!("{} of {count} {what} are refused", failures.len());
         Err(Error::indexed(message, failures))
     }
 }
