@@ -29,8 +29,7 @@ install_packages() {
         say "Missing: $*. This script knows Debian's and Ubuntu's packages only: install what they are called here."
         exit 1
     fi
-    say "Installing: $*"
-    if as_root true && as_root apt-get update -q >&2 &&
+    if as_root true && say "Installing: $*" && as_root apt-get update -q >&2 &&
         as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@" >&2; then
         return
     fi

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::io;
 
-/// `wren ssz diff` found differences.
+/// `wren ssz diff` found differences, or `wren transition` a block that breaks a rule.
 pub(crate) const DIFFERENT: u8 = 1;
 /// What was given is not a valid object of its type. (2, a wrong command line, is clap's.)
 const INVALID: u8 = 3;
@@ -14,7 +14,7 @@ const IO: u8 = 4;
 pub(crate) const HELP: &str = "\
 Exit codes:
   0    done
-  1    `ssz diff` found differences
+  1    `ssz diff` found differences; `transition` found a block that breaks a rule
   2    the command line is wrong
   3    the input is not a valid object of its type
   4    a file cannot be read or written

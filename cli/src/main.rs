@@ -2,7 +2,9 @@
 #![forbid(unsafe_code)]
 
 mod exit;
+mod network;
 mod ssz;
+mod transition;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -32,11 +34,14 @@ struct Wren {
 enum Command {
     /// Look into SSZ objects: root, JSON, contents, differences
     Ssz(ssz::Args),
+    /// Apply blocks to a state and check every rule, signature and root
+    Transition(transition::Args),
 }
 
 fn main() -> ExitCode {
     let result = match Wren::parse().command {
         Command::Ssz(args) => ssz::run(args),
+        Command::Transition(args) => transition::run(&args),
     };
     result.unwrap_or_else(|failure| {
         eprintln!("wren: {}", failure.message);

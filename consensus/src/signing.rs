@@ -136,6 +136,13 @@ impl<'a> Context<'a> {
         let rule = find_invalid(&sets).first().map_or("signature", |index| rules[*index]);
         Err(Invalid::new(rule, "the signature does not verify"))
     }
+
+    /// Drops what was collected: the signatures of a block that is invalid anyway must not count against the next.
+    pub fn forget_collected(&mut self) {
+        if let Signatures::Collect(collected) = &mut self.signatures {
+            collected.clear();
+        }
+    }
 }
 
 /// Decompresses a signature; the error names `rule`.
@@ -156,6 +163,21 @@ pub fn validator_set(
     Ok(SignatureSet {
         signature: parse_signature(rule, signature)?,
         pubkey,
+        message: signing_root.0,
+    })
+}
+
+/// The set for a message of whoever has `pubkey`, which is one of the state: it was checked when it came in.
+pub fn pubkey_set(
+    rule: &'static str,
+    pubkey: &BLSPubkey,
+    signing_root: Root,
+    signature: &BLSSignature,
+) -> Result<SignatureSet, Invalid> {
+    let key = PublicKey::from_compressed_trusted(&pubkey.0);
+    Ok(SignatureSet {
+        signature: parse_signature(rule, signature)?,
+        pubkey: key.map_err(|error| Invalid::new(rule, format!("public key {pubkey}: {error}")))?,
         message: signing_root.0,
     })
 }

@@ -3,6 +3,7 @@
 use super::Format;
 use crate::exit::Failure;
 use consensus::Fork;
+use consensus::ssz::SszError;
 use consensus::types::registry::{DynSsz, TypeInfo};
 use std::fs::File;
 use std::io::{self, BufReader, Read};
@@ -14,11 +15,13 @@ const MAX_SSZ_BYTES: u64 = u32::MAX as u64;
 const MAX_JSON_BYTES: u64 = 256 << 20;
 /// The most that raw snappy can shrink: a copy of 64 bytes takes 3. A header that claims more is a lie.
 const MAX_SNAPPY_RATIO: u64 = 64 / 3 + 1;
+/// Bytes at the head of a state or signed block among which its slot is.
+const HEAD: u64 = 108;
 /// What framed snappy begins with: the stream identifier.
 const SNAPPY_FRAME: &[u8] = b"\xff\x06\x00\x00sNaPpY";
 
 /// An object that can be read: where it is and what it is.
-pub(super) struct Input {
+pub(crate) struct Input {
     pub(super) path: PathBuf,
     pub(super) info: &'static TypeInfo,
     pub(super) fork: Fork,
@@ -27,7 +30,7 @@ pub(super) struct Input {
 
 impl Input {
     /// The object in the file at `path` (`-` for standard input), whose name tells its format unless `format` does.
-    pub(super) fn new(path: PathBuf, format: Option<Format>, info: &'static TypeInfo, fork: Fork) -> Self {
+    pub(crate) fn new(path: PathBuf, format: Option<Format>, info: &'static TypeInfo, fork: Fork) -> Self {
         let by_name = match path.extension().and_then(|extension| extension.to_str()) {
             Some("ssz_snappy") => Format::Snappy,
             Some("json") => Format::Json,
@@ -51,6 +54,36 @@ impl Input {
             }
             Format::Json => self.read_json(),
         }
+    }
+
+    /// Decodes with `decode` at the fork that `fork_of` finds from the first bytes, for objects that tell their slot.
+    /// Returns the object, its fork and the length of its SSZ.
+    pub(crate) fn read_at<T>(
+        &mut self,
+        fork_of: impl Fn(&[u8]) -> Option<Fork>,
+        decode: impl Fn(&mut dyn Read, usize, Fork) -> Result<T, SszError>,
+    ) -> Result<(T, Fork, usize), Failure> {
+        let mut head = Vec::new();
+        let (mut source, len): (Box<dyn Read>, usize) = if self.format == Format::Ssz && self.path != Path::new("-") {
+            let file = self.open()?;
+            let len = file.metadata().map_err(|error| self.unreadable(&error))?.len();
+            self.check_length(len, MAX_SSZ_BYTES)?;
+            (Box::new(BufReader::new(file)), len as usize)
+        } else {
+            let bytes = self.bytes(MAX_SSZ_BYTES)?;
+            let plain = if self.format == Format::Snappy {
+                self.unpack(&bytes)?
+            } else {
+                bytes
+            };
+            let len = plain.len();
+            (Box::new(io::Cursor::new(plain)), len)
+        };
+        let read = source.by_ref().take(HEAD).read_to_end(&mut head);
+        read.map_err(|error| self.unreadable(&error))?;
+        self.fork = fork_of(&head).ok_or_else(|| self.invalid("it is too short to tell its slot"))?;
+        let object = decode(&mut head.as_slice().chain(source), len, self.fork);
+        Ok((object.map_err(|error| self.invalid(error))?, self.fork, len))
     }
 
     /// Decodes plain SSZ: a regular file list by list, as its length is known; anything else from memory.

@@ -13,7 +13,7 @@ use crate::exit::Failure;
 use clap::{Parser, Subcommand, ValueEnum};
 use consensus::Fork;
 use consensus::types::registry::{self, TypeInfo};
-use input::Input;
+pub(crate) use input::Input;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -121,7 +121,7 @@ struct Types {
 
 /// How an object is encoded in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Format {
+pub(crate) enum Format {
     /// Plain SSZ
     Ssz,
     /// SSZ in raw (unframed) snappy

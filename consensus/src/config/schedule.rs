@@ -45,7 +45,7 @@ impl Config {
     }
 
     /// Moves the first epoch of `fork`; phase0 stays at genesis.
-    fn set_fork_epoch(&mut self, fork: Fork, epoch: u64) {
+    pub fn set_fork_epoch(&mut self, fork: Fork, epoch: u64) {
         let fields = [
             &mut self.altair_fork_epoch,
             &mut self.bellatrix_fork_epoch,

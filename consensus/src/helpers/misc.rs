@@ -1,13 +1,16 @@
-//! Arithmetic of slots and epochs, and small functions that need no state.
+//! Arithmetic of slots and epochs, and small functions that need little or nothing of a state.
 //!
 //! Spec: phase0/beacon-chain.md, "Misc", and its counterparts of later forks.
 
 use crate::constants::BUILDER_INDEX_FLAG;
+use crate::helpers::math::{add, mul};
 use crate::helpers::predicates::has_compounding_withdrawal_credential;
 use crate::preset::{MAX_EFFECTIVE_BALANCE_ELECTRA, MAX_SEED_LOOKAHEAD, MIN_ACTIVATION_BALANCE, SLOTS_PER_EPOCH};
 use crate::ssz::BitVector;
+use crate::state::State;
 use crate::types::{BuilderIndex, CommitteeIndex, Epoch, Gwei, KZGCommitment, ParticipationFlags, Slot};
 use crate::types::{Validator, ValidatorIndex, VersionedHash};
+use crate::{Config, Invalid};
 use crypto::hash::sha256;
 
 /// Spec: phase0/beacon-chain.md, `compute_epoch_at_slot`.
@@ -20,6 +23,11 @@ pub fn compute_epoch_at_slot(slot: Slot) -> Epoch {
 /// Spec: phase0/beacon-chain.md, `compute_start_slot_at_epoch`.
 pub fn compute_start_slot_at_epoch(epoch: Epoch) -> Slot {
     epoch.saturating_mul(SLOTS_PER_EPOCH)
+}
+
+/// Unix time (seconds) at which `slot` starts. Spec: phase0/beacon-chain.md, `compute_time_at_slot`.
+pub fn compute_time_at_slot(state: &State, config: &Config, slot: Slot) -> Result<u64, Invalid> {
+    add(state.genesis_time, mul(slot, config.slot_duration_ms)? / 1000)
 }
 
 /// Spec: phase0/beacon-chain.md, `compute_activation_exit_epoch`.

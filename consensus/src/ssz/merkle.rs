@@ -72,9 +72,13 @@ fn hash_layer(nodes: &mut [Hash256], pairs: usize, scratch: &mut [Hash256; SCRAT
 ///
 /// Spec: ssz/simple-serialize.md (EIP-7916).
 pub fn merkleize_progressive(chunks: &mut [Hash256]) -> Hash256 {
+    merkleize_progressive_from(0, chunks)
+}
+
+/// The root of the part of a progressive tree that begins with its subtree of `depth`, of which `chunks` are the leaves.
+pub fn merkleize_progressive_from(mut depth: u32, chunks: &mut [Hash256]) -> Hash256 {
     let mut roots = Vec::new();
     let mut rest = chunks;
-    let mut depth = 0;
     while !rest.is_empty() {
         let (subtree, behind) = rest.split_at_mut(rest.len().min(1 << depth));
         roots.push(merkleize(subtree, depth));

@@ -141,7 +141,7 @@ pub(super) fn progressive_node(
         }
         (rest, base, depth, gindex) = (behind, base + subtree.len(), depth + 2, next);
     }
-    (gindex == 1).then(|| merkle::merkleize_progressive(&mut rest.to_vec()))
+    (gindex == 1).then(|| merkle::merkleize_progressive_from(depth, &mut rest.to_vec()))
 }
 
 /// The node `gindex` of a root that mixes in `aux` (a length, active fields); `data` answers for the tree on the left.

@@ -1,7 +1,10 @@
 //! The table of runners. A new one is a file with `pub(crate) fn run(case: &Case) -> Outcome` and one line in [`RUNNERS`].
 
+mod blocks;
 mod bls;
 mod epoch_processing;
+mod fork;
+mod genesis;
 mod kzg;
 mod operations;
 mod rewards;
@@ -9,6 +12,7 @@ mod shuffling;
 mod ssz_generic;
 mod ssz_static;
 mod state;
+mod transition;
 
 use consensus::Fork;
 
@@ -74,10 +78,16 @@ pub const RUNNERS: &[Runner] = &[
         Handlers::Types(epoch_processing::knows),
         epoch_processing::run,
     ),
+    Runner::new("finality", Handlers::Named(&["finality"]), blocks::run),
+    Runner::new("fork", Handlers::Named(&["fork"]), fork::run),
+    Runner::new("genesis", Handlers::Named(genesis::HANDLERS), genesis::run),
     Runner::of_other_generator("kzg", Handlers::Named(kzg::HANDLERS), kzg::run),
     Runner::new("operations", Handlers::Named(&operations::HANDLERS), operations::run),
+    Runner::new("random", Handlers::Named(&["random"]), blocks::run),
     Runner::new("rewards", Handlers::Named(rewards::HANDLERS), rewards::run),
+    Runner::new("sanity", Handlers::Named(blocks::SANITY), blocks::run),
     Runner::new("shuffling", Handlers::Named(&["core"]), shuffling::run),
     Runner::new("ssz_generic", Handlers::Named(ssz_generic::HANDLERS), ssz_generic::run),
     Runner::new("ssz_static", Handlers::Types(ssz_static::knows), ssz_static::run),
+    Runner::new("transition", Handlers::Named(&["core"]), transition::run),
 ];

@@ -55,18 +55,6 @@ const NOT_EXPORTED: &str = "an inner value of a proof check, which the KZG libra
 
 /// Everything that is skipped.
 pub const SKIPS: &[Skip] = &[
-    handler("operations", "block_header", ISSUE_2),
-    handler("operations", "execution_payload", ISSUE_2),
-    handler("operations", "execution_payload_bid", ISSUE_2),
-    handler("operations", "parent_execution_payload", ISSUE_2),
-    handler("operations", "sync_aggregate", ISSUE_2),
-    handler("operations", "withdrawals", ISSUE_2),
-    runner("sanity", ISSUE_2),
-    runner("finality", ISSUE_2),
-    runner("random", ISSUE_2),
-    runner("genesis", ISSUE_2),
-    runner("fork", ISSUE_2),
-    runner("transition", ISSUE_2),
     runner("fork_choice", ISSUE_2),
     runner("fast_confirmation", ISSUE_2),
     runner("sync", ISSUE_2),

@@ -7,6 +7,7 @@ use consensus::keys::Keys;
 use consensus::signing::{Context, Signatures};
 use consensus::ssz::Ssz;
 use consensus::transition::block as apply;
+use consensus::types::BeaconBlockBody;
 use consensus::{Config, Fork, Invalid, State};
 
 use crate::{BlsSetting, Case, Failure, Outcome, Verdict};
@@ -18,10 +19,15 @@ type Step = Box<dyn Fn(&mut State, &mut Context) -> Result<(), Invalid>>;
 type Reader = fn(&Case) -> Result<Step, Failure>;
 
 /// Every handler and what it calls.
-const TABLE: [(&str, Reader); 13] = [
+const TABLE: [(&str, Reader); 19] = [
     ("attestation", attestation),
     ("attester_slashing", |case| {
         step(case, "attester_slashing", apply::process_attester_slashing)
+    }),
+    ("block_header", |case| {
+        step(case, "block", |state, _, block| {
+            apply::process_block_header(state, block)
+        })
     }),
     ("bls_to_execution_change", |case| {
         step(case, "address_change", apply::process_bls_to_execution_change)
@@ -42,6 +48,15 @@ const TABLE: [(&str, Reader); 13] = [
             Ok(())
         })
     }),
+    ("execution_payload", execution_payload),
+    ("execution_payload_bid", |case| {
+        step(case, "execution_payload_bid", |state, ctx, bid| {
+            apply::process_execution_payload_bid(state, ctx, bid).map(|_| ())
+        })
+    }),
+    ("parent_execution_payload", |case| {
+        step(case, "block", apply::process_parent_execution_payload)
+    }),
     ("payload_attestation", |case| {
         step(case, "payload_attestation", |state, ctx, vote| {
             apply::process_payload_attestation(state, ctx, vote)
@@ -49,6 +64,9 @@ const TABLE: [(&str, Reader); 13] = [
     }),
     ("proposer_slashing", |case| {
         step(case, "proposer_slashing", apply::process_proposer_slashing)
+    }),
+    ("sync_aggregate", |case| {
+        step(case, "sync_aggregate", apply::process_sync_aggregate)
     }),
     ("voluntary_exit", |case| {
         step(case, "voluntary_exit", apply::process_voluntary_exit)
@@ -59,6 +77,7 @@ const TABLE: [(&str, Reader); 13] = [
     ("withdrawal_request", |case| {
         step(case, "withdrawal_request", apply::process_withdrawal_request)
     }),
+    ("withdrawals", withdrawals),
 ];
 
 pub(super) const HANDLERS: [&str; TABLE.len()] = {
@@ -97,6 +116,30 @@ fn attestation(case: &Case) -> Result<Step, Failure> {
     Ok(Box::new(move |state, ctx| {
         apply::process_attestation(state, ctx, &operation, parent_slot)
     }))
+}
+
+/// The engine's verdict stands in the case. Format: tests/formats/operations, `execution_payload`.
+fn execution_payload(case: &Case) -> Result<Step, Failure> {
+    let body = read::<BeaconBlockBody>(case, "body")?;
+    let execution_valid = case.yaml("execution.yaml")?.get("execution_valid")?.bool()?;
+    Ok(Box::new(move |state, ctx| {
+        apply::process_execution_payload(state, ctx.config, &body)?;
+        if execution_valid {
+            Ok(())
+        } else {
+            Err(Invalid::new("execution", "the engine finds the payload invalid"))
+        }
+    }))
+}
+
+/// Since Gloas there is no payload yet to compare with.
+fn withdrawals(case: &Case) -> Result<Step, Failure> {
+    if case.fork() >= Fork::Gloas {
+        return Ok(Box::new(|state, _| apply::process_withdrawals(state, None)));
+    }
+    step(case, "execution_payload", |state, _, payload| {
+        apply::process_withdrawals(state, Some(payload))
+    })
 }
 
 pub(super) fn run(case: &Case) -> Outcome {

@@ -1,0 +1,13 @@
+//! Integration tests of the crate, one binary: what holds for every container, and what needs files from outside.
+//!
+//! How much is tried is told in [`support`].
+
+mod epoch;
+mod malformed;
+mod mirror;
+mod networks;
+mod oracle;
+mod persistent;
+mod proofs;
+mod support;
+mod update_sorted;
