@@ -10,4 +10,5 @@ pub mod mutators;
 pub mod predicates;
 pub mod selection;
 pub mod shuffling;
+pub(crate) mod target_balances;
 pub mod votes;
