@@ -142,8 +142,9 @@ fn apply(
 ) -> Result<(), Invalid> {
     advance(state, config, signed_block.message.slot, timings)?;
     if !matches!(signatures, Signatures::Trust) {
-        // Validators that came since the last block.
+        // Validators that came since the last block. There is one chain only, so whoever is there stays.
         timed(&mut timings.keys, || keys.extend(&state.validators))?;
+        keys.settle(keys.len());
     }
     let mut ctx = Context {
         config,

@@ -5,6 +5,7 @@
 //! file, because whoever made the state has touched memory for it.
 
 use consensus::ssz::{Bound, Out, PersistentList, Ssz};
+use consensus::transition::upgrade::upgrade_to_gloas;
 use consensus::types::Gwei;
 use consensus::{Config, Fork, State};
 use crypto::hash::{Hash256, hash_pairs, kernel};
@@ -13,7 +14,7 @@ use std::hint::black_box;
 use std::io::{BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use synthetic::{Numbers, Shape, fulu_state};
+use synthetic::{Numbers, Shape, cpu_ms, fulu_state};
 
 /// Runs of which the least counts.
 const RUNS: usize = 3;
@@ -36,16 +37,6 @@ fn main() {
         };
     }
     sizes.into_iter().for_each(bench);
-}
-
-/// Processor time of this thread in milliseconds.
-fn cpu_ms() -> f64 {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    text.split(' ')
-        .next()
-        .and_then(|first| first.parse::<f64>().ok())
-        .unwrap_or(0.0)
-        / 1e6
 }
 
 /// The least time of a few runs on what `set_up` makes anew for each, in milliseconds.
@@ -145,6 +136,8 @@ fn bench(validators: usize) {
         least(|| state.clone(), progressive),
         None,
     );
+    let gloas = |state: &mut State| upgrade_to_gloas(state, &Config::standard());
+    line("upgrade_to_gloas", least(|| state.clone(), gloas), None);
     let validators_only = |validators: &mut PersistentList<_>| validators.root(Fork::Gloas, &[Bound::Progressive]);
     line(
         "root of the registry laid out for Gloas",

@@ -16,7 +16,7 @@ use crypto::bls::{SignatureSet, verify_signature_sets};
 use crypto::hash::{hash_pairs, sha256};
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
-use synthetic::{Shape, first_secret_key, fulu_state};
+use synthetic::{Shape, cpu_ms, first_secret_key, fulu_state};
 
 /// Runs of which the least counts.
 const RUNS: usize = 3;
@@ -40,16 +40,6 @@ fn main() {
         signed_chain(&folder);
     }
     sizes.into_iter().for_each(epoch);
-}
-
-/// Processor time of this thread in milliseconds.
-fn cpu_ms() -> f64 {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    text.split(' ')
-        .next()
-        .and_then(|first| first.parse::<f64>().ok())
-        .unwrap_or(0.0)
-        / 1e6
 }
 
 fn timed<T>(work: impl FnOnce() -> T) -> (f64, T) {
@@ -126,6 +116,8 @@ fn signed_chain(folder: &Path) {
     println!("  root before {root}");
     let (ms, keys) = timed(|| Keys::of(&state).expect("the registry's keys are points"));
     line("keys decompressed", ms);
+    let mut keys = keys;
+    keys.settle(keys.len());
     let mut fresh = state.clone();
     line("shufflings of three epochs", timed(|| fresh.prepare()).0);
     blocks_of(fresh, &blocks, &config, &keys);

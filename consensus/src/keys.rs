@@ -21,6 +21,8 @@ pub struct Keys {
     lookup: HashTable<u32>,
     /// Whoever makes keys must not be able to make them collide.
     hasher: RandomState,
+    /// How many entries are the same in every state that is asked about.
+    settled: usize,
     /// First eight bytes of each key behind the flag bits, which tell nearly every other key apart.
     tags: Vec<[u8; 8]>,
 }
@@ -50,6 +52,7 @@ impl Keys {
             table: Pubkeys::in_memory(),
             lookup: HashTable::new(),
             hasher: RandomState::new(),
+            settled: 0,
             tags: Vec::new(),
         }
     }
@@ -69,6 +72,12 @@ impl Keys {
     /// Whether it holds none.
     pub fn is_empty(&self) -> bool {
         self.tags.is_empty()
+    }
+
+    /// Promises that the first `count` entries are those of every state that will be asked about: the registry of a
+    /// finalized state, or of the only chain there is. They are then believed without a look at the state.
+    pub fn settle(&mut self, count: usize) {
+        self.settled = count.min(self.len()).max(self.settled);
     }
 
     /// Enters the validators that the table does not have yet. Their keys were checked when they entered the registry,
@@ -91,8 +100,13 @@ impl Keys {
 
     /// The key of a validator of `state`. Errors if there is no such validator or its key is no point of the curve.
     pub fn public_key(&self, state: &State, index: ValidatorIndex) -> Result<PublicKey, Invalid> {
-        let pubkey = &crate::helpers::accessors::validator(state, index)?.pubkey;
         let place = index as usize;
+        if index < self.settled as u64
+            && let Ok(key) = self.table.get(place)
+        {
+            return Ok(key);
+        }
+        let pubkey = &crate::helpers::accessors::validator(state, index)?.pubkey;
         if self.tags.get(place).is_some_and(|tag| *tag == tag_of(pubkey))
             && let Ok(key) = self.table.get(place)
             && key.to_compressed() == pubkey.0
@@ -110,9 +124,9 @@ impl Keys {
         if let Some(index) = self.lookup.find(hash, |index| is_it(*index as usize)) {
             return Some(u64::from(*index));
         }
-        // Only validators that the table does not know, or knows otherwise, are left: those at the end of another branch.
+        // What is left are validators behind the settled ones that the table does not know, or knows otherwise.
         let agrees = |(index, found): &(usize, &Validator)| self.tags.get(*index) == Some(&tag_of(&found.pubkey));
-        let start = if self.follows(state) { self.len() } else { 0 };
+        let start = self.settled;
         let mut unknown = state
             .validators
             .iter_from(start)
@@ -122,15 +136,52 @@ impl Keys {
             .find(|entry| !agrees(entry) && entry.1.pubkey == *pubkey)
             .map(|(index, _)| index as ValidatorIndex)
     }
+}
 
-    /// Whether the last entry is the state's own: registries only grow, so all before it are.
-    fn follows(&self, state: &BeaconState) -> bool {
-        let Some(last) = self.len().checked_sub(1) else {
-            return true;
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Fork;
+    use crate::ssz::Bytes;
+    use crypto::bls::{SecretKey, consecutive_public_keys};
+
+    /// A state whose validators have keys of these numbers.
+    fn state(numbers: &[usize]) -> State {
+        let mut first = [0; 32];
+        first[31] = 1;
+        let keys = consecutive_public_keys(&SecretKey::from_bytes(&first).unwrap(), 16);
+        let validator = |number: &usize| Validator {
+            pubkey: Bytes(keys[*number].to_compressed()),
+            ..Validator::default()
         };
-        state
-            .validators
-            .get(last)
-            .is_some_and(|found| tag_of(&found.pubkey) == self.tags[last])
+        let mut beacon = BeaconState::default();
+        beacon.validators = PersistentList::from_vec(numbers.iter().map(validator).collect());
+        State::new(Fork::Fulu, beacon)
+    }
+
+    /// Key and index of each validator of `of`, asked of `keys`.
+    fn agrees(keys: &Keys, of: &State) -> bool {
+        of.validators.iter().enumerate().all(|(index, validator)| {
+            let key = keys.public_key(of, index as u64).unwrap();
+            key.to_compressed() == validator.pubkey.0 && keys.index_of(of, &validator.pubkey) == Some(index as u64)
+        })
+    }
+
+    #[test]
+    fn other_branches_get_their_own_keys() {
+        let one = state(&[0, 1, 2, 3]);
+        let mut keys = Keys::of(&one).unwrap();
+        for branch in [&[0, 1, 2, 3][..], &[0, 1, 4, 3], &[0, 1, 3, 2, 5], &[0, 1]] {
+            let branch = state(branch);
+            assert!(agrees(&keys, &branch));
+            let unknown = state(&[9]).validators.get(0).unwrap().pubkey;
+            assert_eq!(keys.index_of(&branch, &unknown), None);
+        }
+        keys.settle(2);
+        for branch in [&[0, 1, 4, 3][..], &[0, 1, 3, 2, 5]] {
+            assert!(agrees(&keys, &state(branch)));
+        }
+        // What is settled is not asked of the state any more: a broken promise shows.
+        assert!(!agrees(&keys, &state(&[1, 0])));
     }
 }

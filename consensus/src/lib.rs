@@ -10,16 +10,24 @@
 
 pub mod config;
 pub mod constants;
+pub mod das;
+pub mod duties;
 pub mod error;
 pub mod fork;
+pub mod fork_choice;
+pub mod gossip;
 pub mod helpers;
 pub mod keys;
+pub mod light_client;
+pub mod optimistic;
 pub mod preset;
 pub mod signing;
+pub mod slot_clock;
 pub mod ssz;
 pub mod state;
 pub mod transition;
 pub mod types;
+pub mod weak_subjectivity;
 pub use config::Config;
 pub use error::Invalid;
 pub use fork::Fork;

@@ -6,6 +6,7 @@ mod epoch;
 mod malformed;
 mod mirror;
 mod networks;
+mod operations;
 mod oracle;
 mod persistent;
 mod proofs;

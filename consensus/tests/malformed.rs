@@ -25,7 +25,10 @@ const MEMORY_AT_LEAST: u64 = 256;
 
 /// Bytes for a failure's message, as many as one can read.
 fn show(bytes: &[u8]) -> String {
-    let hex: String = bytes.iter().take(400).map(|byte| format!("{byte:02x}")).collect();
+    let hex = bytes
+        .iter()
+        .take(400)
+        .fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
     let more = if bytes.len() > 400 { "…" } else { "" };
     format!("{} bytes 0x{hex}{more}", bytes.len())
 }

@@ -96,6 +96,9 @@ fn check<T: Item>(list: &PersistentList<T>, model: &Vec<T>, bound: Bound, rng: &
         rng.below(model.len() + 1),
         model.len(),
         model.len() + 1 + rng.below(5000),
+        // What hostile input asks for.
+        usize::MAX / 3 + rng.below(5000),
+        usize::MAX - rng.below(64),
     ] {
         let from = list.iter_from(start);
         let expected = model.get(start..).unwrap_or_default();
@@ -119,7 +122,8 @@ fn check_equality<T: Item>(list: &PersistentList<T>, model: &[T], bound: Bound, 
     );
     let mut longer = list.clone();
     longer.push(T::random(rng));
-    assert!(*list != longer && longer != *list);
+    assert!(*list != longer);
+    assert!(longer != *list);
     if !model.is_empty() {
         let index = rng.below(model.len());
         let mut changed = list.clone();
@@ -228,7 +232,7 @@ fn lengths_around_edges<T: Item>() {
     for bound in [LIMIT, Bound::Progressive] {
         let mut list = PersistentList::<T>::empty(bound == Bound::Progressive);
         let mut model: Vec<T> = Vec::new();
-        let per_chunk = if T::BASIC_LEN == 0 { 1 } else { 32 / T::BASIC_LEN };
+        let per_chunk = 32usize.checked_div(T::BASIC_LEN).unwrap_or(1);
         // Subtrees end behind 1, 5, 21, 85 and 341 chunks, bundles behind multiples of 16 and 32.
         let edges = [0, 1, 4, 5, 16, 21, 32, 37, 48, 64, 85, 96, 128, 341];
         while model.len() <= 342 * per_chunk {

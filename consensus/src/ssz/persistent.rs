@@ -115,7 +115,8 @@ impl<T: Ssz> PersistentList<T> {
         self.len == 0
     }
 
-    /// Which tree holds item `index`, and its index there.
+    /// Which tree holds item `index`, and its index there. Only for indices up to the length: those from outside may be
+    /// so large that the sums here would overflow.
     fn locate(&self, index: usize) -> (usize, usize) {
         if !self.progressive {
             return (0, index);
@@ -138,6 +139,9 @@ impl<T: Ssz> PersistentList<T> {
     /// The item at `index`, or `None` behind the end.
     #[inline]
     pub fn get(&self, index: usize) -> Option<&T> {
+        if index >= self.len {
+            return None;
+        }
         let (number, inner) = self.locate(index);
         self.trees.get(number)?.get(inner)
     }
@@ -145,6 +149,9 @@ impl<T: Ssz> PersistentList<T> {
     /// The item at `index` for writing: copies the way to it where it is shared and forgets the hashes on it, whether
     /// or not the item is then changed.
     pub fn get_mut(&mut self, index: usize) -> Option<&mut T> {
+        if index >= self.len {
+            return None;
+        }
         let (number, inner) = self.locate(index);
         self.trees.get_mut(number)?.get_mut(inner)
     }
@@ -190,7 +197,7 @@ impl<T: Ssz> PersistentList<T> {
 
     /// The items from `start` on, in order; none if `start` is behind the end.
     pub fn iter_from(&self, start: usize) -> Iter<'_, T> {
-        let (number, inner) = self.locate(start);
+        let (number, inner) = self.locate(start.min(self.len));
         let trees = self.trees.get(number + 1..).unwrap_or_default();
         let slices = self.trees.get(number).map(|tree| tree.slices_from(inner));
         Iter {

@@ -282,21 +282,18 @@ pub fn verify_merkle_multiproof(leaves: &[Root], proof: &[Root], indices: &[u64]
 
 /// Whether `leaf` at `index` of a tree of `depth` leads to `root`.
 ///
-/// Spec: phase0/beacon-chain.md, `is_valid_merkle_branch`. A branch shorter than `depth` is invalid.
+/// Spec: phase0/beacon-chain.md, `is_valid_merkle_branch`. A branch of another length than `depth` is invalid.
 pub fn is_valid_merkle_branch(leaf: &Root, branch: &[Root], depth: u64, index: u64, root: &Root) -> bool {
-    if branch.len() < depth as usize || depth >= 64 {
+    if branch.len() as u64 != depth || depth >= 64 {
         return false;
     }
-    let node = branch[..depth as usize]
-        .iter()
-        .enumerate()
-        .fold(leaf.0, |node, (level, sibling)| {
-            if index >> level & 1 == 1 {
-                hash2(&sibling.0, &node)
-            } else {
-                hash2(&node, &sibling.0)
-            }
-        });
+    let node = branch.iter().enumerate().fold(leaf.0, |node, (level, sibling)| {
+        if index >> level & 1 == 1 {
+            hash2(&sibling.0, &node)
+        } else {
+            hash2(&node, &sibling.0)
+        }
+    });
     node == root.0
 }
 

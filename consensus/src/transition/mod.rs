@@ -104,7 +104,7 @@ pub fn process_slots(state: &mut State, config: &Config, slot: Slot) -> Result<(
     while state.slot < slot {
         process_slot(state);
         let next = state.slot + 1;
-        let starts_epoch = next % SLOTS_PER_EPOCH == 0;
+        let starts_epoch = next.is_multiple_of(SLOTS_PER_EPOCH);
         if starts_epoch {
             epoch::process_epoch(state, config)?;
         }

@@ -95,3 +95,51 @@ fn typed<T: Ssz>(fork: Fork, request_type: u8, requests: &List<T>) -> Option<Vec
     requests.encode_to(fork, &shape, &mut out);
     Some(out.into_bytes())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::{BuilderExitRequest, DepositRequest, WithdrawalRequest};
+
+    #[test]
+    fn only_kinds_that_occur_are_listed() {
+        let mut requests = ExecutionRequests::default();
+        assert!(get_execution_requests_list(Fork::Gloas, &requests).is_empty());
+        requests.withdrawals = vec![WithdrawalRequest::default(); 2];
+        requests.deposits = vec![DepositRequest::default()];
+        requests.builder_exits = vec![BuilderExitRequest::default()];
+        let heads = |fork| -> Vec<(u8, usize)> {
+            let lists = get_execution_requests_list(fork, &requests);
+            lists.iter().map(|list| (list[0], list.len())).collect()
+        };
+        // Sizes of the containers, after the type byte.
+        assert_eq!(heads(Fork::Electra), [(0, 1 + 192), (1, 1 + 2 * 76)]);
+        assert_eq!(heads(Fork::Gloas), [(0, 1 + 192), (1, 1 + 2 * 76), (4, 1 + 68)]);
+    }
+
+    #[test]
+    fn the_request_of_a_block_has_what_its_fork_has() {
+        let mut block = BeaconBlock::default();
+        block.body.blob_kzg_commitments = vec![KZGCommitment::default()];
+        for fork in Fork::ALL {
+            let request = NewPayloadRequest::of_block(fork, &block);
+            assert_eq!(
+                request.is_some(),
+                (Fork::Bellatrix..Fork::Gloas).contains(&fork),
+                "{fork}"
+            );
+            if let Some(request) = request {
+                assert_eq!(
+                    request.execution_requests_list().is_some(),
+                    fork >= Fork::Electra,
+                    "{fork}"
+                );
+                assert!(!request.has_empty_transaction());
+            }
+        }
+        block.body.execution_payload.transactions = vec![vec![1].into(), Vec::new().into()];
+        let request = NewPayloadRequest::of_block(Fork::Fulu, &block).expect("Fulu blocks have payloads");
+        assert!(request.has_empty_transaction());
+        assert_eq!(request.versioned_hashes.len(), 1);
+    }
+}

@@ -58,6 +58,11 @@ pub fn first_secret_key() -> SecretKey {
     SecretKey::from_bytes(&bytes).expect("seven is a valid secret key")
 }
 
+/// Processor time of this thread in milliseconds: what work costs, whatever else the machine does.
+pub fn cpu_ms() -> f64 {
+    cpu_time::ThreadTime::now().as_duration().as_secs_f64() * 1e3
+}
+
 /// A repeatable stream of numbers that look random (splitmix64).
 #[derive(Clone, Debug)]
 pub struct Numbers(u64);

@@ -143,7 +143,8 @@ impl<'a> Case<'a> {
         if !self.has(FILE) {
             return Ok(Config::standard().with_forks_at_genesis(self.fork));
         }
-        let parsed = Config::from_yaml(&self.text(FILE)?);
+        // A case varies one value at a time; some make a network that could not exist.
+        let parsed = Config::from_yaml_unchecked(&self.text(FILE)?);
         Ok(parsed.map_err(|error| Failure::new(format!("{FILE}: {error}")))?.config)
     }
 

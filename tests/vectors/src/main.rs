@@ -89,6 +89,7 @@ fn execute(arguments: Arguments) -> Result<ExitCode, String> {
         fork: "",
         runner: "",
         handler: "",
+        case: "",
         reason: "counted only",
     }];
     let skips = if arguments.counts { &count_only[..] } else { SKIPS };

@@ -41,6 +41,13 @@ impl Failure {
         }
     }
 
+    /// The same failure with where it happened.
+    #[must_use]
+    pub(crate) fn within(mut self, place: &str) -> Self {
+        self.sentence = format!("{place}: {}", self.sentence);
+        self
+    }
+
     pub(crate) fn is_mismatch(&self) -> bool {
         self.mismatch
     }

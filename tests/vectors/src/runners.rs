@@ -4,8 +4,12 @@ mod blocks;
 mod bls;
 mod epoch_processing;
 mod fork;
+mod fork_choice;
 mod genesis;
 mod kzg;
+mod light_client;
+mod merkle_proof;
+mod networking;
 mod operations;
 mod rewards;
 mod shuffling;
@@ -23,7 +27,7 @@ use crate::{Case, Outcome};
 pub enum Handlers {
     /// Exactly these.
     Named(&'static [&'static str]),
-    /// Names of types, asked one by one with the fork of the case.
+    /// Names of types, or handlers of a table, asked one by one with the fork of the case.
     Types(fn(&str, Fork) -> bool),
 }
 
@@ -80,8 +84,26 @@ pub const RUNNERS: &[Runner] = &[
     ),
     Runner::new("finality", Handlers::Named(&["finality"]), blocks::run),
     Runner::new("fork", Handlers::Named(&["fork"]), fork::run),
+    Runner::new("fork_choice", Handlers::Named(fork_choice::HANDLERS), fork_choice::run),
+    Runner::new(
+        "fast_confirmation",
+        Handlers::Named(fork_choice::FAST_CONFIRMATION),
+        fork_choice::run,
+    ),
+    Runner::new("sync", Handlers::Named(&["optimistic"]), fork_choice::run),
     Runner::new("genesis", Handlers::Named(genesis::HANDLERS), genesis::run),
     Runner::of_other_generator("kzg", Handlers::Named(kzg::HANDLERS), kzg::run),
+    Runner::new(
+        "light_client",
+        Handlers::Named(light_client::HANDLERS),
+        light_client::run,
+    ),
+    Runner::new(
+        "merkle_proof",
+        Handlers::Named(&["single_merkle_proof"]),
+        merkle_proof::run,
+    ),
+    Runner::new("networking", Handlers::Types(networking::knows), networking::run),
     Runner::new("operations", Handlers::Named(&operations::HANDLERS), operations::run),
     Runner::new("random", Handlers::Named(&["random"]), blocks::run),
     Runner::new("rewards", Handlers::Named(rewards::HANDLERS), rewards::run),

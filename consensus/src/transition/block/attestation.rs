@@ -80,7 +80,7 @@ fn check_data(state: &State, data: &AttestationData) -> Result<(), Invalid> {
     );
     if state.at >= Fork::Electra {
         // From Gloas on the index tells whether the payload was there.
-        let most = if state.at >= Fork::Gloas { 1 } else { 0 };
+        let most = u64::from(state.at >= Fork::Gloas);
         ensure!(
             data.index <= most,
             "attestation index",

@@ -145,3 +145,107 @@ pub fn verify_execution_payload_envelope_signature(
     let pubkey = builder(state, envelope.builder_index)?.pubkey;
     ctx.check(RULE, |_| pubkey_set(RULE, &pubkey, signing_root(), signature))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fork::Fork;
+    use crate::keys::Keys;
+    use crate::ssz::{Bytes, Root};
+    use crate::types::{BeaconState, ExecutionRequests, Withdrawal, WithdrawalRequest};
+
+    /// A state at a slot whose bid promises the payload of the envelope.
+    fn agreeing() -> (State, SignedExecutionPayloadEnvelope) {
+        let mut state = State::new(Fork::Gloas, BeaconState::new(Fork::Gloas));
+        state.slot = 3;
+        state.latest_block_header.parent_root = Bytes([1; 32]);
+        state.latest_block_hash = Bytes([2; 32]);
+        state.payload_expected_withdrawals = vec![Withdrawal::default()];
+        let mut signed = SignedExecutionPayloadEnvelope::default();
+        let envelope = &mut signed.message;
+        envelope.builder_index = BUILDER_INDEX_SELF_BUILD;
+        let requests_root = ExecutionRequests::default().hash_tree_root(Fork::Gloas);
+        let bid = &mut state.latest_execution_payload_bid;
+        bid.builder_index = BUILDER_INDEX_SELF_BUILD;
+        (bid.block_hash, bid.prev_randao, bid.gas_limit) = (Bytes([3; 32]), Bytes([4; 32]), 5);
+        bid.execution_requests_root = requests_root;
+        bid.blob_kzg_commitments = vec![Bytes([6; 48])];
+        let payload = &mut envelope.payload;
+        (payload.block_hash, payload.prev_randao, payload.gas_limit) = (bid.block_hash, bid.prev_randao, bid.gas_limit);
+        payload.slot_number = 3;
+        payload.parent_hash = Bytes([2; 32]);
+        payload.timestamp = 3 * Config::standard().slot_duration_ms / 1000;
+        payload.withdrawals = vec![Withdrawal::default()];
+        envelope.parent_beacon_block_root = Bytes([1; 32]);
+        let mut header = state.latest_block_header;
+        header.state_root = state.hash_tree_root();
+        envelope.beacon_block_root = header.hash_tree_root(Fork::Gloas);
+        (state, signed)
+    }
+
+    fn rule(change: impl Fn(&mut ExecutionPayloadEnvelope)) -> Option<&'static str> {
+        let (state, mut signed) = agreeing();
+        change(&mut signed.message);
+        let (config, keys) = (Config::standard(), Keys::new());
+        let mut ctx = Context::trusting(&config, &keys);
+        let result = verify_execution_payload_envelope(&state, &mut ctx, &signed);
+        result.err().map(|error| error.rule)
+    }
+
+    #[test]
+    fn each_difference_breaks_its_rule() {
+        assert_eq!(rule(|_| ()), None);
+        assert_eq!(
+            rule(|envelope| envelope.beacon_block_root = Root::ZERO),
+            Some("envelope block root")
+        );
+        assert_eq!(
+            rule(|envelope| envelope.parent_beacon_block_root = Root::ZERO),
+            Some("envelope parent root")
+        );
+        assert_eq!(rule(|envelope| envelope.builder_index = 0), Some("builder index"));
+        assert_eq!(
+            rule(|envelope| envelope.payload.prev_randao = Root::ZERO),
+            Some("payload randao")
+        );
+        assert_eq!(
+            rule(|envelope| envelope.payload.gas_limit += 1),
+            Some("payload gas limit")
+        );
+        assert_eq!(
+            rule(|envelope| envelope.payload.block_hash = Root::ZERO),
+            Some("payload block hash")
+        );
+        assert_eq!(
+            rule(|envelope| envelope.execution_requests.withdrawals = vec![WithdrawalRequest::default()]),
+            Some("execution requests root")
+        );
+        assert_eq!(rule(|envelope| envelope.payload.slot_number += 1), Some("payload slot"));
+        assert_eq!(
+            rule(|envelope| envelope.payload.parent_hash = Root::ZERO),
+            Some("payload parent hash")
+        );
+        assert_eq!(
+            rule(|envelope| envelope.payload.timestamp += 1),
+            Some("payload timestamp")
+        );
+        assert_eq!(
+            rule(|envelope| envelope.payload.withdrawals.clear()),
+            Some("withdrawals")
+        );
+    }
+
+    #[test]
+    fn the_engine_is_asked_with_what_the_bid_committed_to() {
+        let (state, signed) = agreeing();
+        let (config, keys) = (Config::standard(), Keys::new());
+        let mut ctx = Context::trusting(&config, &keys);
+        let request = verify_execution_payload_envelope(&state, &mut ctx, &signed).expect("they agree");
+        assert_eq!(request.versioned_hashes.len(), 1);
+        assert_eq!(request.parent_beacon_block_root, Bytes([1; 32]));
+        assert_eq!(request.execution_requests_list(), Some(Vec::new()));
+        // Unsigned, it is refused where signatures count.
+        let mut ctx = Context::verifying(&config, &keys);
+        assert!(verify_execution_payload_envelope(&state, &mut ctx, &signed).is_err());
+    }
+}

@@ -34,6 +34,7 @@ pub use consolidation_request::{is_valid_switch_to_compounding_request, process_
 pub use deposit::process_deposit;
 pub use deposit_request::process_deposit_request;
 pub use eth1_data::process_eth1_data;
+pub(crate) use execution_payload::header_of;
 pub use execution_payload::{
     is_execution_enabled, is_merge_transition_block, is_merge_transition_complete, process_execution_payload,
 };

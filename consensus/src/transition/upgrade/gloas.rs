@@ -20,8 +20,8 @@ use crate::signing::is_valid_deposit_signature;
 use crate::ssz::{Bytes, PersistentList, Ssz, Vector};
 use crate::state::State;
 use crate::types::{
-    BLSPubkey, BuilderIndex, BuilderPendingPayment, ExecutionPayloadBid, ExecutionPayloadHeader, ExecutionRequests,
-    PendingDeposit, ValidatorIndex,
+    BLSPubkey, BuilderIndex, BuilderPendingPayment, ExecutionPayloadBid, ExecutionRequests, PendingDeposit,
+    ValidatorIndex,
 };
 use crate::{Config, Invalid};
 use std::collections::{HashMap, HashSet};
@@ -33,10 +33,7 @@ pub fn upgrade_to_gloas(state: &mut State, config: &Config) -> Result<(), Invali
     let ptc_window = initialize_ptc_window(state)?;
     enter(state, config, Fork::Gloas);
     make_progressive(state);
-    let header = std::mem::replace(
-        &mut state.latest_execution_payload_header,
-        ExecutionPayloadHeader::default(),
-    );
+    let header = std::mem::take(&mut state.latest_execution_payload_header);
     state.latest_block_hash = header.block_hash;
     state.builders = PersistentList::empty(true);
     state.next_withdrawal_builder_index = 0;

@@ -31,7 +31,7 @@ use crate::{Config, Invalid};
 ///
 /// Spec: "Fork trigger" in fork.md of every fork.
 pub fn upgrade_where_due(state: &mut State, config: &Config) -> Result<(), Invalid> {
-    if state.slot % SLOTS_PER_EPOCH != 0 {
+    if !state.slot.is_multiple_of(SLOTS_PER_EPOCH) {
         return Ok(());
     }
     let epoch = get_current_epoch(state);

@@ -1,0 +1,242 @@
+//! Payloads that come in envelopes, and the votes of the committee that watches for them, from Gloas on.
+
+use super::action::{EnvelopeAction, ExecutionVerdict, PayloadAttestationAction};
+use super::node::{ExecutionStatus, Node};
+use super::store::Store;
+use crate::helpers::accessors::get_ptc;
+use crate::helpers::votes::is_valid_indexed_payload_attestation;
+use crate::preset::{DATA_AVAILABILITY_TIMELY_THRESHOLD, PAYLOAD_TIMELY_THRESHOLD};
+use crate::signing::Context;
+use crate::transition::NewPayloadRequest;
+use crate::transition::block::verify_execution_payload_envelope;
+use crate::types::{
+    IndexedPayloadAttestation, PayloadAttestation, PayloadAttestationData, PayloadAttestationMessage, Root, Slot,
+};
+use crate::types::{SignedExecutionPayloadEnvelope, ValidatorIndex};
+use crate::{Invalid, ensure};
+
+/// An envelope that belongs to its block; its payload is still to be executed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ValidEnvelope {
+    /// The block.
+    pub beacon_block_root: Root,
+}
+
+/// Votes on the payload of a block, to be entered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ValidPayloadAttestation {
+    /// What they say.
+    pub data: PayloadAttestationData,
+    /// The positions of the voters in the committee; none if the vote is about a slot that is not its block's.
+    pub(super) positions: Vec<usize>,
+}
+
+/// All positions of these validators in the committee of the block's slot.
+fn positions_of(block: &Node, slot: Slot, voters: &[ValidatorIndex]) -> Result<Vec<usize>, Invalid> {
+    let ptc = get_ptc(&block.state, slot)?;
+    let places = ptc.iter().enumerate().filter(|(_, member)| voters.contains(member));
+    Ok(places.map(|(place, _)| place).collect())
+}
+
+impl Store {
+    /// Spec: gloas/fork-choice.md, `is_payload_verified`.
+    pub fn is_payload_verified(&self, root: &Root) -> bool {
+        self.blocks.get(root).is_some_and(|block| block.payload_verified)
+    }
+
+    /// Whether the block's payload came in time, or whether it did not; neither may hold. False for an unknown block.
+    ///
+    /// Spec: gloas/fork-choice.md, `payload_timeliness`.
+    pub fn payload_timeliness(&self, root: &Root, timely: bool) -> bool {
+        self.blocks.get(root).is_some_and(|block| {
+            let votes = block.payload_votes.as_deref().map(|votes| &*votes.timeliness);
+            agreed(block, votes, timely, PAYLOAD_TIMELY_THRESHOLD)
+        })
+    }
+
+    /// The same about blob data. Spec: gloas/fork-choice.md, `payload_data_availability`.
+    pub fn payload_data_availability(&self, root: &Root, available: bool) -> bool {
+        self.blocks.get(root).is_some_and(|block| {
+            let votes = block.payload_votes.as_deref().map(|votes| &*votes.data_availability);
+            agreed(block, votes, available, DATA_AVAILABILITY_TIMELY_THRESHOLD)
+        })
+    }
+
+    /// Whether the payload of this block of the previous slot should be built on. False for an unknown block.
+    ///
+    /// Spec: gloas/fork-choice.md, `should_extend_payload`.
+    pub fn should_extend_payload(&self, root: &Root) -> bool {
+        if !self.is_payload_verified(root) {
+            return false;
+        }
+        if self.payload_timeliness(root, true) && self.payload_data_availability(root, true) {
+            return true;
+        }
+        // Else unless the boosted block builds on it and chooses empty.
+        let boosted = self.blocks.get(&self.proposer_boost_root);
+        boosted.is_none_or(|boosted| boosted.parent_root != *root || boosted.parent_full)
+    }
+
+    /// Checks an envelope against the state after its block; returns what the engine has to be asked too, if it is
+    /// right. What it answers comes in with `EnvelopeAction::with_verdicts`.
+    ///
+    /// Spec: gloas/fork-choice.md, `on_execution_payload_envelope`.
+    pub fn validate_execution_payload_envelope<'e>(
+        &self,
+        ctx: &mut Context,
+        signed_envelope: &'e SignedExecutionPayloadEnvelope,
+    ) -> (EnvelopeAction, Option<NewPayloadRequest<'e>>) {
+        let beacon_block_root = signed_envelope.message.beacon_block_root;
+        let Some(block) = self.blocks.get(&beacon_block_root) else {
+            return (EnvelopeAction::DelayUntilBlock(beacon_block_root), None);
+        };
+        if !block.separate_payload {
+            let detail = format!("for {beacon_block_root}, whose payload is in the block");
+            return (EnvelopeAction::Reject(Invalid::new("envelope fork", detail)), None);
+        }
+        let verified = verify_execution_payload_envelope(&block.state, ctx, signed_envelope);
+        match verified.and_then(|request| ctx.verify_collected().map(|()| request)) {
+            Ok(request) => (
+                EnvelopeAction::Accept(ValidEnvelope { beacon_block_root }),
+                Some(request),
+            ),
+            Err(why) => (EnvelopeAction::Reject(why), None),
+        }
+    }
+
+    /// Enters a payload. `verdict` is the engine's, and one that was invalid takes back what it shows to be invalid
+    /// too. False if the block has gone meanwhile.
+    pub fn apply_execution_payload_envelope(&mut self, envelope: ValidEnvelope, verdict: ExecutionVerdict) -> bool {
+        let Some(place) = self.blocks.place(&envelope.beacon_block_root) else {
+            return false;
+        };
+        if let ExecutionVerdict::Invalid { latest_valid_hash } = verdict {
+            self.blocks.invalidate(place, latest_valid_hash, true);
+            return true;
+        }
+        if let Some(block) = self.blocks.get_mut(&envelope.beacon_block_root)
+            && block.execution != ExecutionStatus::Invalidated
+        {
+            if !block.payload_verified {
+                block.execution = ExecutionStatus::NotValidated;
+            }
+            block.payload_verified = true;
+        }
+        if verdict == ExecutionVerdict::Valid {
+            self.blocks.mark_valid(place);
+        }
+        true
+    }
+
+    /// Checks one member's vote. From a block (`is_from_block`) its signature and slot have been checked.
+    ///
+    /// Spec: gloas/fork-choice.md, `on_payload_attestation_message`.
+    pub fn validate_payload_attestation_message(
+        &self,
+        ctx: &mut Context,
+        message: &PayloadAttestationMessage,
+        is_from_block: bool,
+    ) -> PayloadAttestationAction {
+        let (data, index) = (message.data, message.validator_index);
+        let Some(block) = self.blocks.get(&data.beacon_block_root) else {
+            return PayloadAttestationAction::DelayUntilBlock(data.beacon_block_root);
+        };
+        if data.slot != block.slot {
+            return PayloadAttestationAction::Ignore;
+        }
+        match self.payload_vote(ctx, block, message, is_from_block) {
+            Ok(positions) => PayloadAttestationAction::Accept(ValidPayloadAttestation { data, positions }),
+            Err(why) => PayloadAttestationAction::Reject(Invalid::new(
+                why.rule,
+                format!("{}, vote of validator {index} at slot {}", why.detail, data.slot),
+            )),
+        }
+    }
+
+    fn payload_vote(
+        &self,
+        ctx: &mut Context,
+        block: &Node,
+        message: &PayloadAttestationMessage,
+        is_from_block: bool,
+    ) -> Result<Vec<usize>, Invalid> {
+        let slot = message.data.slot;
+        ensure!(
+            block.payload_votes.is_some(),
+            "payload vote fork",
+            "its payload is in the block"
+        );
+        let positions = positions_of(block, slot, &[message.validator_index])?;
+        ensure!(
+            !positions.is_empty(),
+            "payload committee member",
+            "not in the committee"
+        );
+        if !is_from_block {
+            let current = self.get_current_slot();
+            ensure!(slot == current, "payload vote slot", "the current one is {current}");
+            let indexed = IndexedPayloadAttestation {
+                attesting_indices: vec![message.validator_index],
+                data: message.data,
+                signature: message.signature,
+            };
+            is_valid_indexed_payload_attestation(&block.state, ctx, &indexed)?;
+            ctx.verify_collected()?;
+        }
+        Ok(positions)
+    }
+
+    /// The votes in a block, whose transition has checked them. Spec: gloas/fork-choice.md, `notify_ptc_messages`.
+    pub(super) fn payload_votes_of_block(
+        &self,
+        payload_attestations: &[PayloadAttestation],
+    ) -> Result<Vec<ValidPayloadAttestation>, Invalid> {
+        let mut votes = Vec::with_capacity(payload_attestations.len());
+        for attestation in payload_attestations {
+            let data = attestation.data;
+            let block = self.blocks.get(&data.beacon_block_root);
+            let Some(block) = block.filter(|block| block.slot == data.slot && block.payload_votes.is_some()) else {
+                continue;
+            };
+            let ptc = get_ptc(&block.state, data.slot)?;
+            let voted = ptc
+                .iter()
+                .zip(attestation.aggregation_bits.iter())
+                .filter(|(_, bit)| *bit);
+            let mut voters: Vec<ValidatorIndex> = voted.map(|(member, _)| *member).collect();
+            voters.sort_unstable();
+            // A member may stand in the committee twice and votes at all its positions.
+            let members = ptc.iter().enumerate();
+            let positions = members.filter(|(_, member)| voters.binary_search(member).is_ok());
+            let positions = positions.map(|(place, _)| place).collect();
+            votes.push(ValidPayloadAttestation { data, positions });
+        }
+        Ok(votes)
+    }
+
+    /// Enters votes on a payload. False if the block has gone meanwhile.
+    pub fn apply_payload_attestation(&mut self, vote: &ValidPayloadAttestation) -> bool {
+        let block = self.blocks.get_mut(&vote.data.beacon_block_root);
+        let Some(votes) = block.and_then(|block| block.payload_votes.as_deref_mut()) else {
+            return false;
+        };
+        for position in &vote.positions {
+            if let Some(timeliness) = votes.timeliness.get_mut(*position) {
+                *timeliness = Some(vote.data.payload_present);
+            }
+            if let Some(availability) = votes.data_availability.get_mut(*position) {
+                *availability = Some(vote.data.blob_data_available);
+            }
+        }
+        true
+    }
+}
+
+/// Whether more than `threshold` of the votes say `answer`; a payload that is not here is not there, whatever they say.
+fn agreed(block: &Node, votes: Option<&[Option<bool>]>, answer: bool, threshold: u64) -> bool {
+    if !block.payload_verified {
+        return !answer;
+    }
+    let Some(votes) = votes else { return answer };
+    votes.iter().filter(|vote| **vote == Some(answer)).count() as u64 > threshold
+}

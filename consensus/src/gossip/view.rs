@@ -1,0 +1,119 @@
+//! What the rules ask about blocks: the part of the fork-choice store that they need, answered from a snapshot.
+
+use crate::helpers::misc::compute_start_slot_at_epoch;
+use crate::ssz::Root;
+use crate::state::State;
+use crate::types::{
+    Checkpoint, Epoch, ExecutionPayloadBid, Hash32, LightClientFinalityUpdate, LightClientOptimisticUpdate, Slot,
+    ValidatorIndex,
+};
+use std::fmt;
+
+/// What the execution layer said of a block's payload. Spec: bellatrix/p2p-interface.md, `PayloadValidationStatus`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PayloadValidationStatus {
+    /// `PAYLOAD_STATUS_VALID`.
+    Valid,
+    /// `PAYLOAD_STATUS_INVALIDATED`.
+    Invalidated,
+    /// `PAYLOAD_STATUS_NOT_VALIDATED`: not asked yet, or no answer.
+    NotValidated,
+}
+
+/// The blocks and checkpoints that a node knows, at one moment. A method that cannot answer returns what makes the rule
+/// ignore the message, never what rejects it.
+///
+/// The methods below "From Gloas on" have defaults that say "unknown": a node that does not run Gloas leaves them.
+pub trait GossipView: fmt::Debug {
+    /// The slot of a block that was seen, valid or not; the spec's `store.blocks`.
+    fn block_slot(&self, root: Root) -> Option<Slot>;
+
+    /// Whether a block that was seen passed validation; the spec's `store.block_states`.
+    fn is_valid_block(&self, root: Root) -> bool;
+
+    /// What is known of a block's payload, up to Fulu; the spec's `block_payload_statuses`.
+    fn payload_status(&self, root: Root) -> PayloadValidationStatus;
+
+    /// The spec's `store.finalized_checkpoint`.
+    fn finalized_checkpoint(&self) -> Checkpoint;
+
+    /// The block of `root`'s branch at the start of `epoch`. Spec: phase0/fork-choice.md, `get_checkpoint_block`.
+    fn checkpoint_block(&self, root: Root, epoch: Epoch) -> Option<Root>;
+
+    /// Who proposes at `slot` on top of a valid block: `get_beacon_proposer_index` of its state after `process_slots`.
+    /// `None` if the shuffling is not at hand.
+    fn proposer_index(&self, parent_root: Root, slot: Slot) -> Option<ValidatorIndex>;
+
+    /// The finality update that this node would serve.
+    fn finality_update(&self) -> Option<&LightClientFinalityUpdate> {
+        None
+    }
+
+    /// The optimistic update that this node would serve.
+    fn optimistic_update(&self) -> Option<&LightClientOptimisticUpdate> {
+        None
+    }
+
+    /// The bid in a block that was seen. From Gloas on.
+    fn bid(&self, _block_root: Root) -> Option<&ExecutionPayloadBid> {
+        None
+    }
+
+    /// What is known of the payload with that hash; `None` if it was not seen. From Gloas on.
+    fn payload_status_of(&self, _block_hash: Hash32) -> Option<PayloadValidationStatus> {
+        None
+    }
+
+    /// What is known of the payload of a block's own bid; `None` if it was not seen. From Gloas on.
+    fn own_payload_status(&self, _block_root: Root) -> Option<PayloadValidationStatus> {
+        None
+    }
+
+    /// Spec: gloas/fork-choice.md, `is_payload_verified`. From Gloas on.
+    fn is_payload_verified(&self, _block_root: Root) -> bool {
+        false
+    }
+
+    /// The gas limit of a payload that fork choice knows. From Gloas on.
+    fn payload_gas_limit(&self, _block_hash: Hash32) -> Option<u64> {
+        None
+    }
+
+    /// Spec: gloas/fork-choice.md, `get_shuffling_dependent_root`. From Gloas on.
+    fn shuffling_dependent_root(&self, _root: Root, _epoch: Epoch) -> Option<Root> {
+        None
+    }
+
+    /// Spec: gloas/p2p-interface.md, `is_bid_compatible_with_head`. From Gloas on.
+    fn is_bid_compatible_with_head(&self, _bid: &ExecutionPayloadBid) -> bool {
+        false
+    }
+
+    /// Spec: gloas/p2p-interface.md, `is_valid_dependent_root`. From Gloas on.
+    fn is_valid_dependent_root(&self, _root: Root, _epoch: Epoch) -> bool {
+        false
+    }
+
+    /// The state of a valid block as it stands in the store. From Gloas on.
+    fn block_state(&self, _block_root: Root) -> Option<&State> {
+        None
+    }
+
+    /// The state of a checkpoint, moved on to the epoch's start. From Gloas on.
+    fn checkpoint_state(&self, _checkpoint: Checkpoint) -> Option<&State> {
+        None
+    }
+}
+
+impl dyn GossipView + '_ {
+    /// The first slot of the finalized epoch.
+    pub(super) fn finalized_slot(&self) -> Slot {
+        compute_start_slot_at_epoch(self.finalized_checkpoint().epoch)
+    }
+
+    /// Whether the finalized checkpoint is `root`'s own ancestor.
+    pub(super) fn descends_from_finalized(&self, root: Root) -> bool {
+        let finalized = self.finalized_checkpoint();
+        self.checkpoint_block(root, finalized.epoch) == Some(finalized.root)
+    }
+}
