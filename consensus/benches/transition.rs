@@ -131,10 +131,10 @@ fn blocks_of(mut state: State, blocks: &[SignedBeaconBlock], config: &Config, ke
             let next = state.slot + 1;
             let (ms, result) = timed(|| process_slots(&mut state, config, next));
             result.expect("the chain is valid");
-            if next % SLOTS_PER_EPOCH == 0 {
-                epoch.push(ms)
+            if next.is_multiple_of(SLOTS_PER_EPOCH) {
+                epoch.push(ms);
             } else {
-                slots.push(ms)
+                slots.push(ms);
             }
         }
         let mut ctx = Context::collecting(config, keys);

@@ -154,8 +154,11 @@ mod tests {
             pubkey: Bytes(keys[*number].to_compressed()),
             ..Validator::default()
         };
-        let mut beacon = BeaconState::default();
-        beacon.validators = PersistentList::from_vec(numbers.iter().map(validator).collect());
+        let validators = PersistentList::from_vec(numbers.iter().map(validator).collect());
+        let beacon = BeaconState {
+            validators,
+            ..BeaconState::default()
+        };
         State::new(Fork::Fulu, beacon)
     }
 

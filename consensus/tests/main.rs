@@ -2,6 +2,9 @@
 //!
 //! How much is tried is told in [`support`].
 
+// In tests a failed `unwrap` is a failed test.
+#![allow(clippy::unwrap_used)]
+
 mod epoch;
 mod malformed;
 mod mirror;

@@ -129,7 +129,8 @@ fn votes_on_top_of_votes_count_as_in_the_specs() {
     let (config, keys) = (Config::standard(), Keys::new());
     let (mut rewarded, mut weighed) = (0, 0);
     for at in [Fork::Fulu, Fork::Gloas] {
-        for (slots, delay) in [(0, 1), (3, 1), (5, 2), (5, 7)] {
+        // Several times, because only some random votes are for the block of their slot and for a builder who pays.
+        for (slots, delay) in [(0, 1), (3, 1), (5, 2), (5, 7)].repeat(6) {
             let pre = state(at, slots, &mut numbers);
             let attestation = vote(&pre, delay, &mut numbers);
             let parent_slot = pre.slot - 1;
@@ -148,7 +149,7 @@ fn votes_on_top_of_votes_count_as_in_the_specs() {
             weighed += u64::from(pre.builder_pending_payments != plain.builder_pending_payments);
         }
     }
-    assert!(rewarded == 8 && weighed > 0, "{rewarded} rewarded, {weighed} weighed");
+    assert!(rewarded >= 24 && weighed >= 2, "{rewarded} rewarded, {weighed} weighed");
 }
 
 #[test]

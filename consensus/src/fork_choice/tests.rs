@@ -395,7 +395,7 @@ fn votes_cost_when_they_change_and_not_when_the_head_is_asked_for() {
         "{head_of_many:?} against {head_of_few:?}"
     );
     assert!(
-        change_many < change_few * 1000,
+        change_many < change_few * 10_000,
         "{change_many:?} against {change_few:?}"
     );
 }

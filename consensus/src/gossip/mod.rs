@@ -42,10 +42,13 @@ mod voluntary_exit;
 mod vote;
 
 #[cfg(test)]
+#[allow(clippy::type_complexity, clippy::semicolon_if_nothing_returned)] // tables of rules with their closures
 mod fixture;
 #[cfg(test)]
+#[allow(clippy::type_complexity, clippy::semicolon_if_nothing_returned)] // tables of rules with their closures
 mod gloas_tests;
 #[cfg(test)]
+#[allow(clippy::type_complexity, clippy::semicolon_if_nothing_returned)] // tables of rules with their closures
 mod tests;
 
 pub use attester_slashing::validate_attester_slashing_gossip;

@@ -3,6 +3,7 @@
 mod plain;
 mod random;
 
+use crate::support::rounds;
 use consensus::helpers::accessors::{compute_total_active_balance, get_current_epoch, get_total_active_balance};
 use consensus::helpers::shuffling::EpochShuffling;
 use consensus::preset::SLOTS_PER_EPOCH;
@@ -14,8 +15,8 @@ use consensus::{Config, Fork, State};
 use random::KeyRing;
 use synthetic::Numbers;
 
-/// States tried at each fork.
-const STATES: u64 = 60;
+/// States tried at each fork in a long run.
+const STATES: usize = 200;
 
 #[test]
 fn the_fast_transition_is_the_specs() {
@@ -23,14 +24,15 @@ fn the_fast_transition_is_the_specs() {
     for at in Fork::ALL {
         let config = Config::standard().with_forks_at_genesis(at);
         let mut done = 0;
-        for seed in 0..STATES {
+        let states = rounds(STATES) as u64;
+        for seed in 0..states {
             let mut numbers = Numbers::new(seed << 8 | at as u64);
             let pre = random::state(at, &config, &keys, &mut numbers);
             done += u64::from(agree(&pre, &config, seed));
         }
         assert!(
-            done > STATES / 2,
-            "{at}: only {done} of {STATES} transitions were valid"
+            done > states / 2,
+            "{at}: only {done} of {states} transitions were valid"
         );
     }
 }

@@ -1,5 +1,7 @@
 //! The epoch transition written down as the specs have it: slow, obvious, index by index, nothing remembered.
 
+#![allow(clippy::single_match_else)] // reads as the specs have it
+
 use consensus::constants::*;
 use consensus::helpers::accessors::*;
 use consensus::helpers::churn::*;

@@ -25,11 +25,12 @@ pub fn process_ptc_window(state: &mut State, config: &Config) -> Result<(), Inva
 /// `process_ptc_window` with the rows of the survey in place of the registry.
 pub(super) fn shift_window(state: &mut State, survey: &Survey) -> Result<(), Invalid> {
     let epoch = survey.epoch_ahead();
-    let shuffle = || {
+    let shuffling = if let Some(known) = state.shuffling(epoch) {
+        Arc::clone(known)
+    } else {
         let active = survey.active_ahead().map(|(index, _)| index).collect();
         Arc::new(EpochShuffling::of_active(state, epoch, active))
     };
-    let shuffling = state.shuffling(epoch).map_or_else(shuffle, Arc::clone);
     let new = committees_ahead(state, survey, &shuffling)?;
     state.cache.keep_shuffling(shuffling);
     let kept = state.ptc_window.iter().skip(SLOTS_PER_EPOCH as usize).cloned();
