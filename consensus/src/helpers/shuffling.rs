@@ -6,6 +6,7 @@
 
 use crypto::bls::PublicKeySum;
 use crypto::hash::{Hash256, sha256};
+use std::hint::select_unpredictable;
 use std::sync::OnceLock;
 
 use crate::constants::DOMAIN_BEACON_ATTESTER;
@@ -214,8 +215,8 @@ fn mirror<T: Copy>(part: &mut [T], start: usize, seed: &Hash256, round: u64) {
         let (high_rest, high_group) = high.split_at_mut(high.len() - in_group);
         for (step, (a, b)) in low_group.iter_mut().zip(high_group.iter_mut().rev()).enumerate() {
             let (before, swap) = ((*a, *b), swaps(&source, position - step));
-            *a = if swap { before.1 } else { before.0 };
-            *b = if swap { before.0 } else { before.1 };
+            *a = select_unpredictable(swap, before.1, before.0);
+            *b = select_unpredictable(swap, before.0, before.1);
         }
         (low, high) = (low_rest, high_rest);
     }

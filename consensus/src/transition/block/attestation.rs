@@ -3,14 +3,14 @@
 //! Phase0 keeps them for the epoch's end. Since Altair they are paid at once: an aggregate may have 30,000 voters, whose
 //! flags are set in one pass over the participation list in ascending order.
 
-use crate::constants::{PARTICIPATION_FLAG_WEIGHTS, PROPOSER_WEIGHT, WEIGHT_DENOMINATOR};
+use crate::constants::{PARTICIPATION_FLAG_WEIGHTS, PROPOSER_WEIGHT, TIMELY_TARGET_FLAG_INDEX, WEIGHT_DENOMINATOR};
 use crate::fork::Fork;
 use crate::helpers::accessors::{
     get_attestation_participation_flag_indices, get_attesting_indices, get_base_reward_per_increment,
     get_beacon_committee, get_beacon_proposer_index, get_current_epoch, get_previous_epoch, is_attestation_same_slot,
 };
 use crate::helpers::builders::{builder_payment_index, builder_payment_mut};
-use crate::helpers::effective_balances::effective_balance;
+use crate::helpers::effective_balances::{Voter, voter};
 use crate::helpers::math::add;
 use crate::helpers::misc::{add_flag, committees_of, compute_epoch_at_slot, has_flag};
 use crate::helpers::mutators::increase_balance;
@@ -163,6 +163,8 @@ struct Earned {
     weighted_increments: u128,
     /// Effective balances of those who got a new flag, in Gwei.
     balance: u128,
+    /// The same of those unslashed who had not voted for the target before.
+    target_balance: u128,
 }
 
 /// Sets the flags that the vote has earned.
@@ -178,6 +180,9 @@ fn update_participation(
     let count = participation.len();
     let earned = set_flags(state, &mut participation, attesting_indices, flags);
     *epoch_participation(state, is_current) = participation;
+    if let Some(kept) = &mut state.cache.target_balances {
+        kept.vote(is_current, narrow(earned.target_balance)?);
+    }
     let known = attesting_indices.last().is_none_or(|last| *last < count as u64);
     ensure!(known, "participation length", "{count}, too short for the voters");
     Ok(earned)
@@ -205,10 +210,16 @@ fn set_flags(
         if new_flags == 0 {
             return None;
         }
-        let effective_balance = effective_balance(state, balances, index as ValidatorIndex);
+        let Voter {
+            effective_balance,
+            slashed,
+        } = voter(state, balances, index as ValidatorIndex);
         let increments = u128::from(effective_balance / EFFECTIVE_BALANCE_INCREMENT);
         earned.weighted_increments += increments * u128::from(weight_of(new_flags));
         earned.balance += u128::from(effective_balance);
+        if has_flag(new_flags, TIMELY_TARGET_FLAG_INDEX) && !slashed {
+            earned.target_balance += u128::from(effective_balance);
+        }
         Some(held | new_flags)
     });
     earned
