@@ -137,7 +137,11 @@ impl Actor {
             1 => ", no block in the last slot".to_owned(),
             slots => format!(", no block for {slots} slots"),
         };
-        let trust = if head.optimistic { ", payloads not checked yet" } else { "" };
+        let trust = if head.optimistic {
+            ", payloads not checked yet"
+        } else {
+            ""
+        };
         tracing::info!(
             "slot {slot} (epoch {epoch}): head {} of slot {}{behind}{trust}, justified epoch {}, finalized epoch {}",
             short(&head.root),
@@ -216,7 +220,9 @@ impl Actor {
         if self.changed {
             self.update_head();
         }
-        let Some(waiting) = self.pending.get_mut(&root) else { return };
+        let Some(waiting) = self.pending.get_mut(&root) else {
+            return;
+        };
         let (chain, new) = (self.chain.clone(), waiting.new.share());
         let engine = self.engine.clone();
         let job = Box::new(move || {
