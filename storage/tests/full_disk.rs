@@ -1,7 +1,7 @@
 //! A small file system that fills up: first what can be fetched again is refused, then the node is told to stop, and even
 //! one that does not stop finds everything acknowledged once there is room again.
 
-use crate::fixture::{Folder, block, identity};
+use crate::fixture::{Folder, block, identity, skip};
 use consensus::Fork;
 use consensus::ssz::Root;
 use std::path::Path;
@@ -84,8 +84,7 @@ fn put_block(storage: &Storage, slot: u64, parent: Root) -> storage::Result<Root
 #[test]
 fn a_full_disk_stops_cleanly_and_needs_no_repair() {
     let Some(small) = Small::mount() else {
-        println!("SKIPPED full disk: only root may mount a small file system");
-        return;
+        return skip("full disk", "only root may mount a small file system");
     };
     let storage = open(small.path()).unwrap();
     assert_eq!(storage.room().unwrap(), Room::Enough);

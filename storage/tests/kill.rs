@@ -1,6 +1,6 @@
 //! A writer that is killed at any instant loses nothing that was acknowledged, and leaves a consistent chain.
 
-use crate::fixture::Folder;
+use crate::fixture::{Folder, skip};
 use crate::writer::{Writer, check, rounds};
 use std::collections::BTreeMap;
 use std::thread;
@@ -19,8 +19,7 @@ fn a_kill_loses_nothing() {
             acknowledged = BTreeMap::new();
         }
         let Some(mut writer) = Writer::start(folder.path(), &[]) else {
-            println!("SKIPPED kill: this machine cannot start the test program by itself");
-            return;
+            return skip("kill", "this machine cannot start the test program by itself");
         };
         // Some are killed before they have begun.
         if round % 10 != 9 {

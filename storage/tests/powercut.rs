@@ -6,7 +6,7 @@
 //! of what is not synced, some was written all the same, in the order in which it was done within each file and among
 //! the names.
 
-use crate::fixture::Folder;
+use crate::fixture::{Folder, skip};
 use crate::writer::{Writer, check, rounds};
 use std::collections::BTreeMap;
 use std::fs;
@@ -256,8 +256,7 @@ fn cut(
 #[test]
 fn a_power_cut_loses_nothing() {
     let Some(library) = recorder("recorder") else {
-        println!("SKIPPED power cut: no C compiler for the recorder");
-        return;
+        return skip("power cut", "no C compiler for the recorder");
     };
     let mut numbers = Numbers::new(u64::from(std::process::id()));
     let mut folder = Folder::new("power");
@@ -268,8 +267,7 @@ fn a_power_cut_loses_nothing() {
             acknowledged = BTreeMap::new();
         }
         let Some(more) = cut(folder.path(), &library, &mut numbers, round % 2 == 0, true) else {
-            println!("SKIPPED power cut: this machine cannot start the test program by itself");
-            return;
+            return skip("power cut", "this machine cannot start the test program by itself");
         };
         acknowledged.extend(more);
         check(folder.path(), &acknowledged).unwrap_or_else(|what| panic!("round {round}: {what}"));
@@ -281,15 +279,13 @@ fn a_power_cut_loses_nothing() {
 #[test]
 fn without_syncing_a_power_cut_is_noticed() {
     let Some(library) = recorder("unsynced") else {
-        println!("SKIPPED power cut: no C compiler for the recorder");
-        return;
+        return skip("power cut", "no C compiler for the recorder");
     };
     let mut numbers = Numbers::new(3);
     let folder = Folder::new("unsynced");
     // A sound database first, so that what is lost is what a sync would have kept.
     let Some(mut acknowledged) = cut(folder.path(), &library, &mut numbers, true, true) else {
-        println!("SKIPPED power cut: this machine cannot start the test program by itself");
-        return;
+        return skip("power cut", "this machine cannot start the test program by itself");
     };
     check(folder.path(), &acknowledged).unwrap();
     acknowledged.extend(cut(folder.path(), &library, &mut numbers, true, false).unwrap());

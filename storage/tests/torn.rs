@@ -1,7 +1,7 @@
 //! Files that the disk did not keep: the storage opens with a consistent chain, or names the damage and the command that
 //! repairs it. It never takes what is left for a new database, and never goes down.
 
-use crate::fixture::{Folder, identity, options};
+use crate::fixture::{Folder, identity, options, skip};
 use crate::writer::{Writer, check};
 use std::collections::BTreeMap;
 use std::fs;
@@ -71,8 +71,7 @@ fn opens_or_names(folder: &Path, what: &str) -> bool {
 fn torn_files_are_survived_or_named() {
     let (folder, torn) = (Folder::new("killed"), Folder::new("torn"));
     let Some(acknowledged) = killed(&folder) else {
-        println!("SKIPPED torn files: this machine cannot start the test program by itself");
-        return;
+        return skip("torn files", "this machine cannot start the test program by itself");
     };
     check(folder.path(), &acknowledged).unwrap();
     let folder = {
@@ -112,8 +111,7 @@ fn torn_files_are_survived_or_named() {
 fn lost_files_are_named() {
     let folder = Folder::new("lost-files");
     if killed(&folder).is_none() {
-        println!("SKIPPED torn files: this machine cannot start the test program by itself");
-        return;
+        return skip("torn files", "this machine cannot start the test program by itself");
     }
     let lost = Folder::new("lost-file");
     for fits in [
