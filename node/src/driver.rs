@@ -9,6 +9,7 @@ use consensus::fork_choice::ExecutionVerdict;
 use consensus::helpers::misc::compute_epoch_at_slot;
 use consensus::transition::NewPayloadRequest;
 use consensus::types::{Hash32, PowBlock, Root, SignedBeaconBlock};
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -18,6 +19,9 @@ const CALLS_MAX: usize = 64;
 
 /// Payloads that the engine is given at once: it executes one after the other, but one that hangs must not hold up all.
 const CALLS_AT_ONCE: usize = 4;
+
+/// Blocks before the merge that are kept: the last two of two chains.
+const TERMINAL_BLOCKS_MAX: usize = 4;
 
 /// What the engine should follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,8 +38,8 @@ pub(crate) struct Forkchoice {
 pub(crate) struct EngineDriver {
     calls: mpsc::Sender<(Root, Arc<SignedBeaconBlock>)>,
     forkchoice: watch::Sender<Option<Forkchoice>>,
-    /// The last block before the merge that was asked for.
-    terminal: Arc<Mutex<Option<PowBlock>>>,
+    /// The last blocks before the merge that were asked for, newest last.
+    terminal: Arc<Mutex<VecDeque<PowBlock>>>,
 }
 
 /// The other ends, for `run`.
@@ -89,12 +93,41 @@ impl EngineDriver {
     /// The block before the merge with this hash, if the engine has told it.
     pub(crate) fn terminal_block(&self, hash: &Hash32) -> Option<PowBlock> {
         let known = self.terminal.lock().unwrap_or_else(PoisonError::into_inner);
-        known.as_ref().filter(|block| block.block_hash == *hash).cloned()
+        known.iter().find(|block| block.block_hash == *hash).cloned()
     }
 
     fn keep_terminal_block(&self, block: PowBlock) {
-        *self.terminal.lock().unwrap_or_else(PoisonError::into_inner) = Some(block);
+        let mut known = self.terminal.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.iter().any(|kept| kept.block_hash == block.block_hash) {
+            return;
+        }
+        if known.len() >= TERMINAL_BLOCKS_MAX {
+            known.pop_front();
+        }
+        known.push_back(block);
     }
+
+    /// Asks the engine for the block before a payload, and the one before that: what the first payload of a chain is
+    /// judged by. Which payload is the first the transition finds out.
+    ///
+    /// Spec: bellatrix/fork-choice.md, `validate_merge_block`.
+    async fn ask_terminal_blocks(&self, engine: &Engine, parent_hash: &Hash32) {
+        let mut hash = *parent_hash;
+        for _ in 0..2 {
+            match engine.pow_block(&hash).await {
+                Ok(Some(block)) => {
+                    hash = block.parent_hash;
+                    self.keep_terminal_block(block);
+                }
+                Ok(None) => return,
+                Err(error) => {
+                    tracing::debug!(%error, "no answer about the blocks before the merge");
+                    return;
+                }
+            }
+        }
+    }
+}
 }
 
 /// Hands payloads and heads to the engine until the node stops.
@@ -133,12 +166,7 @@ async fn execute(driver: &EngineDriver, engine: &Engine, chain: &Chain, root: Ro
         return;
     };
     if fork == Fork::Bellatrix {
-        // Only the first block with a payload needs it, and which one that is the transition finds out.
-        match engine.pow_block(&request.execution_payload.parent_hash).await {
-            Ok(Some(terminal)) => driver.keep_terminal_block(terminal),
-            Ok(None) => {}
-            Err(error) => tracing::debug!(%error, "no answer about the block before the merge"),
-        }
+        driver.ask_terminal_blocks(engine, &request.execution_payload.parent_hash).await;
     }
     let answer = match engine.new_payload(fork, &request).await {
         Ok(status) => answer_of(&status),

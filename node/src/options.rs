@@ -10,7 +10,7 @@ use consensus::Config;
 use consensus::types::ExecutionAddress;
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use storage::{Identity, Storage};
 
@@ -84,7 +84,7 @@ pub fn run(options: Options) -> Result<()> {
 /// Starts a node and its Beacon API.
 pub async fn begin(options: Options, stop: Stop) -> Result<Running> {
     let config = Arc::new(options.config);
-    let anchor = anchor(&options.genesis_state, &config)?;
+    let anchor = anchor(options.genesis_state.as_deref(), &config)?;
     let root = anchor.state.genesis_validators_root;
     let storage = Storage::open(&options.datadir, &Identity::of(root), &storage::Options::default())?;
     let engine = Arc::new(match &options.engine {
@@ -115,7 +115,7 @@ pub async fn begin(options: Options, stop: Stop) -> Result<Running> {
 /// A state of the largest network is a third of this.
 const STATE_BYTES_MAX: u64 = 1 << 30;
 
-fn anchor(genesis_state: &Option<PathBuf>, config: &Config) -> Result<Anchor> {
+fn anchor(genesis_state: Option<&Path>, config: &Config) -> Result<Anchor> {
     let Some(path) = genesis_state else {
         bail!(
             "there is no chain to start from: give a genesis state by --genesis-state, or a --network folder with genesis.ssz"
