@@ -160,7 +160,9 @@ impl Disk {
                     .partition(|naming| naming.folder == folder);
                 self.pending = left;
                 let synced: Vec<Naming> = synced;
-                synced.iter().for_each(|naming| apply(&mut self.durable, &naming.names));
+                for naming in &synced {
+                    apply(&mut self.durable, &naming.names);
+                }
             }
             other => panic!("a record of kind {other}"),
         }

@@ -112,13 +112,13 @@ fn write(folder: &Path) {
         let (root, signed) = block(slot, parent, 0);
         let mut batch = storage.batch();
         batch.put_block(&root, Fork::Fulu, &signed);
-        if slot % 5 == 0 {
+        if slot.is_multiple_of(5) {
             let (sibling, signed) = block(slot, parent, 1);
             batch.put_block(&sibling, Fork::Fulu, &signed);
         }
         batch.set_head(slot, &root);
         chain.push((slot, root));
-        if slot % FINALIZE == 0 {
+        if slot.is_multiple_of(FINALIZE) {
             finalize(&mut batch, &mut chain);
         }
         batch.commit().unwrap();
@@ -165,7 +165,7 @@ fn finalize(batch: &mut storage::Batch, chain: &mut Vec<(u64, Root)>) {
 /// What is done beside the chain now and then, so that files are made, moved, merged and dropped.
 fn beside(storage: &Storage, slot: u64, root: Root, oldest: &mut u64) {
     storage.put_sidecars(&[sidecar(slot, root)]).unwrap();
-    if slot % 13 == 0 {
+    if slot.is_multiple_of(13) {
         let mut batch = storage.batch();
         for old in *oldest - 10..*oldest {
             let (root, signed) = block(old, Root::ZERO, 0);
@@ -184,19 +184,19 @@ fn beside(storage: &Storage, slot: u64, root: Root, oldest: &mut u64) {
         batch.commit().unwrap();
         acknowledge("oldest", *oldest);
     }
-    if slot % 11 == 0 {
+    if slot.is_multiple_of(11) {
         storage.flush().unwrap();
         acknowledge("sidecar", slot);
     }
-    if slot % 17 == 0 {
+    if slot.is_multiple_of(17) {
         storage.save_file("votes", &slot.to_le_bytes().repeat(1000)).unwrap();
         acknowledge("file", slot);
     }
-    if slot % 29 == 0 {
+    if slot.is_multiple_of(29) {
         storage.save_state(&state(slot), &root).unwrap();
         acknowledge("state", slot);
     }
-    if slot % 37 == 0 {
+    if slot.is_multiple_of(37) {
         storage.prune_sidecars(slot - 30).unwrap();
         acknowledge("pruned", slot - 30);
     }
@@ -274,7 +274,7 @@ fn check_chain(storage: &Storage, acknowledged: &BTreeMap<String, u64>) -> stora
         );
         let siblings = storage.blocks_in(slot..slot + 1).count();
         demand!(
-            siblings == if slot % 5 == 0 { 2 } else { 1 },
+            siblings == if slot.is_multiple_of(5) { 2 } else { 1 },
             "{siblings} blocks at {slot}"
         );
         if acked("sidecar").is_some_and(|flushed| slot <= flushed) && slot >= storage.pruned_columns_below() {
