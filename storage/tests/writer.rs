@@ -29,6 +29,19 @@ fn process() {
     }
 }
 
+/// This test program, through the emulator that cargo was told to run it with, if there is one.
+fn this_program() -> Command {
+    let program = std::env::current_exe().unwrap();
+    let runner = std::env::var("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER").unwrap_or_default();
+    let mut words = runner.split_whitespace().filter(|_| cfg!(target_arch = "aarch64"));
+    let Some(emulator) = words.next() else {
+        return Command::new(program);
+    };
+    let mut command = Command::new(emulator);
+    command.args(words).arg(program);
+    command
+}
+
 /// A running writer.
 pub(crate) struct Writer {
     child: Child,
@@ -40,8 +53,7 @@ pub(crate) struct Writer {
 impl Writer {
     /// Starts one on `folder`, with more environment; `None` where this program cannot start itself (under an emulator).
     pub(crate) fn start(folder: &Path, environment: &[(&str, &str)]) -> Option<Writer> {
-        let program = std::env::current_exe().unwrap();
-        let mut command = Command::new(program);
+        let mut command = this_program();
         command.args(["writer::process", "--exact", "--nocapture", "--test-threads=1"]);
         command.env(FOLDER, folder).envs(environment.iter().copied());
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().ok()?;
