@@ -85,6 +85,7 @@ need_rust() {
 # tools, as they do for cargo. Where it fails, cargo does it its own way.
 need_rocksdb() {
     local crates source zstd dir lumps=14
+    unset ROCKSDB_LIB_DIR ROCKSDB_STATIC
     crates=$(cargo metadata --format-version 1 --locked | grep -o '"manifest_path":"[^"]*"' | cut -d '"' -f 4)
     source=$(dirname "$(grep '/librocksdb-sys-[^/]*/Cargo.toml$' <<<"$crates")")
     zstd=$(dirname "$(grep '/zstd-sys-[^/]*/Cargo.toml$' <<<"$crates")")/zstd/lib

@@ -80,7 +80,7 @@ fn bench(folder: &Path, validators: usize, slots: u64) {
         state.slot += 1;
         let (root, bytes) = put_slot(&storage, state.slot, parent, &mut numbers);
         (parent, stored) = (root, stored + bytes);
-        if state.slot % SLOTS_PER_EPOCH == 0 {
+        if state.slot.is_multiple_of(SLOTS_PER_EPOCH) {
             advance(&mut state, &mut numbers);
             if let SavedAs::Difference { level, size } = save(&storage, &state, "epoch") {
                 differences[level as usize - 1].0 += 1;

@@ -90,8 +90,8 @@ impl Storage {
     }
 
     fn anchor_path(&self, id: &StateId) -> PathBuf {
-        let digits: String = id.block_root.0.iter().map(|byte| format!("{byte:02x}")).collect();
-        self.dir().join("anchors").join(format!("{:012}-{digits}.zst", id.slot))
+        let StateId { slot, block_root } = id;
+        self.dir().join("anchors").join(format!("{slot:012}-{block_root}.zst"))
     }
 }
 
@@ -100,8 +100,9 @@ fn read_name(path: &Path) -> Option<StateId> {
     if path.extension()? != "zst" {
         return None;
     }
-    let (slot, digits) = path.file_stem()?.to_str()?.split_once('-')?;
-    let slot = slot.parse().ok()?;
-    let block_root = format!("0x{digits}").parse().ok()?;
-    Some(StateId { slot, block_root })
+    let (slot, block_root) = path.file_stem()?.to_str()?.split_once('-')?;
+    Some(StateId {
+        slot: slot.parse().ok()?,
+        block_root: block_root.parse().ok()?,
+    })
 }

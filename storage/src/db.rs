@@ -26,12 +26,15 @@ const MAX_LOG: u64 = 32 * MB as u64;
 /// A system gives a process 1,024 descriptors if nobody asks for more, and connections want most of them.
 const MAX_OPEN_FILES: i32 = 256;
 /// Background writes per second: above what the chain needs even while syncing, below what an SD card takes.
-const MAX_BACKGROUND_RATE: i64 = 32 * MB as i64;
+const MAX_BACKGROUND_RATE: i64 = 32 * 1024 * 1024;
 /// Largest batch: one block with all that belongs to it, or one step of backfill, is far smaller.
 const MAX_BATCH: usize = 256 * MB;
 
 /// What lies in the folder, beside `lock`.
 const FOLDERS: [&str; 4] = ["db", "anchors", "saved", "ingest"];
+
+/// A key and its value.
+pub(crate) type KeyValue = (Box<[u8]>, Box<[u8]>);
 
 /// Whose database it is. Written once, checked at every open.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -253,7 +256,7 @@ impl Storage {
         family: Family,
         from: &[u8],
         to: &[u8],
-    ) -> impl Iterator<Item = Result<(Box<[u8]>, Box<[u8]>)>> + use<'_> {
+    ) -> impl Iterator<Item = Result<KeyValue>> + use<'_> {
         let mut read = ReadOptions::default();
         read.set_iterate_lower_bound(from);
         read.set_iterate_upper_bound(to);

@@ -1,4 +1,5 @@
 //! The storage as a node meets it: round trips, restarts, crashes, damage and a full disk.
+#![allow(clippy::unwrap_used)] // a failed `unwrap` is a failed test
 
 mod fixture;
 mod full_disk;

@@ -160,7 +160,9 @@ impl Disk {
                     .partition(|naming| naming.folder == folder);
                 self.pending = left;
                 let synced: Vec<Naming> = synced;
-                synced.iter().for_each(|naming| apply(&mut self.durable, &naming.names));
+                for naming in &synced {
+                    apply(&mut self.durable, &naming.names);
+                }
             }
             other => panic!("a record of kind {other}"),
         }
@@ -212,7 +214,8 @@ impl Disk {
 fn recorder(name: &str) -> Option<PathBuf> {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recorder.c");
     let library = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}.so", std::process::id()));
-    let mut compile = Command::new("cc");
+    // `CC` where one compiles for another machine.
+    let mut compile = Command::new(std::env::var("CC").unwrap_or("cc".into()));
     compile
         .args(["-shared", "-fPIC", "-O1", "-o"])
         .arg(&library)

@@ -13,7 +13,7 @@ fn fill(storage: &Storage) -> Vec<(u64, Root)> {
         let (root, signed) = block(slot, parent, 0);
         let mut batch = storage.batch();
         batch.put_block(&root, Fork::Fulu, &signed);
-        if slot % 6 == 0 {
+        if slot.is_multiple_of(6) {
             let (sibling, signed) = block(slot, parent, 1);
             batch.put_block(&sibling, Fork::Fulu, &signed);
         }
@@ -217,9 +217,9 @@ fn facts_and_values_are_kept() {
     batch.set_genesis_state_root(&Bytes([3; 32]));
     batch.set_clean_stop(true);
     batch.set_value("custody", Some(&[1, 2, 3])).unwrap();
-    assert!(batch.set_value("large", Some(&[0; 70_000])).is_err());
+    assert!(batch.set_value("large", Some(&vec![0; 70_000])).is_err());
     batch.commit().unwrap();
-    storage.save_file("votes", &[5; 1_000_000]).unwrap();
+    storage.save_file("votes", &vec![5; 1_000_000]).unwrap();
     assert!(storage.save_file("../votes", &[]).is_err());
     drop(storage);
 

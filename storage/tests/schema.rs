@@ -8,7 +8,9 @@ use storage::schema::{self, Family, Name};
 use storage::{Sidecar, StoredSidecar};
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes
+        .iter()
+        .fold(String::new(), |digits, byte| digits + &format!("{byte:02x}"))
 }
 
 #[test]

@@ -257,7 +257,9 @@ fn a_damaged_anchor_is_named() {
     std::fs::write(&anchor.path, bytes).unwrap();
     check(&storage, &state);
     // A whole file under another's name.
-    let name: PathBuf = anchor.path.with_file_name(format!("{:012}-{}.zst", 7, "ab".repeat(32)));
+    let name: PathBuf = anchor
+        .path
+        .with_file_name(format!("{:012}-0x{}.zst", 7, "ab".repeat(32)));
     std::fs::rename(&anchor.path, name).unwrap();
     let error = storage
         .state(&StateId {

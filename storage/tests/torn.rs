@@ -24,27 +24,31 @@ fn copy(from: &Path, to: &Path) {
 }
 
 /// The newest `count` files of the database whose names fit.
-fn newest(folder: &Path, count: usize, fits: impl Fn(&str) -> bool) -> Vec<PathBuf> {
+fn newest(folder: &Path, count: usize, fits: impl Fn(&Path) -> bool) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder.join("db"))
         .unwrap()
         .map(|entry| entry.unwrap().path());
-    let mut files: Vec<PathBuf> = entries
-        .filter(|path| fits(path.file_name().unwrap().to_str().unwrap()))
-        .collect();
+    let mut files: Vec<PathBuf> = entries.filter(|path| fits(path)).collect();
     files.sort();
     files.split_off(files.len().saturating_sub(count))
 }
 
-fn is_table(name: &str) -> bool {
-    name.ends_with(".sst")
+fn is_table(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending == "sst")
 }
 
-fn is_log(name: &str) -> bool {
-    name.ends_with(".log")
+fn is_log(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending == "log")
 }
 
-fn is_manifest(name: &str) -> bool {
-    name.starts_with("MANIFEST") || name == "CURRENT"
+fn is_manifest(path: &Path) -> bool {
+    path.file_name()
+        .is_some_and(|name| name.to_string_lossy().starts_with("MANIFEST"))
+}
+
+/// The file that names the manifest.
+fn is_current(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name == "CURRENT")
 }
 
 /// A database as a killed writer leaves it, with tables and a log.
@@ -85,12 +89,12 @@ fn torn_files_are_survived_or_named() {
     let (mut opened, mut named) = (0, 0);
     for round in 0..crate::writer::rounds() * 3 {
         copy(folder.path(), torn.path());
-        let kinds: [fn(&str) -> bool; 3] = [is_log, is_table, is_manifest];
-        let files = newest(torn.path(), 3, kinds[round as usize % 3]);
+        let kinds: [fn(&Path) -> bool; 4] = [is_log, is_table, is_manifest, is_current];
+        let files = newest(torn.path(), 3, kinds[round as usize % 4]);
         let path = &files[numbers.below(files.len() as u64) as usize];
         let mut bytes = fs::read(path).unwrap();
         let place = numbers.below(bytes.len().max(1) as u64) as usize;
-        let flip = round % 2 == 0 && !bytes.is_empty();
+        let flip = round / 4 % 2 == 0 && !bytes.is_empty();
         if flip {
             bytes[place] ^= 1 << numbers.below(8);
         } else {
@@ -99,9 +103,10 @@ fn torn_files_are_survived_or_named() {
         fs::write(path, bytes).unwrap();
         let name = path.file_name().unwrap().to_str().unwrap();
         let how = if flip { "flipped at" } else { "cut off at" };
-        match opens_or_names(torn.path(), &format!("round {round}, {name} {how} {place}")) {
-            true => opened += 1,
-            false => named += 1,
+        if opens_or_names(torn.path(), &format!("round {round}, {name} {how} {place}")) {
+            opened += 1;
+        } else {
+            named += 1;
         }
     }
     assert!(opened > 5 && named > 5, "{opened} opened, {named} named");
@@ -114,11 +119,7 @@ fn lost_files_are_named() {
         return skip("torn files", "this machine cannot start the test program by itself");
     }
     let lost = Folder::new("lost-file");
-    for fits in [
-        is_table,
-        |name: &str| name.starts_with("MANIFEST"),
-        |name: &str| name == "CURRENT",
-    ] {
+    for fits in [is_table, is_manifest, is_current] {
         copy(folder.path(), lost.path());
         let path = newest(lost.path(), 1, fits).remove(0);
         fs::remove_file(&path).unwrap();
@@ -129,6 +130,10 @@ fn lost_files_are_named() {
             path.display()
         );
     }
+    // Without a log it is what it was before, or says so.
+    copy(folder.path(), lost.path());
+    fs::remove_file(newest(lost.path(), 1, is_log).remove(0)).unwrap();
+    opens_or_names(lost.path(), "without a log");
     // Resync: nothing stands in the way of a new database.
     Storage::remove(lost.path()).unwrap();
     assert_eq!(

@@ -29,6 +29,19 @@ fn process() {
     }
 }
 
+/// This test program, through the emulator that cargo was told to run it with, if there is one.
+fn this_program() -> Command {
+    let program = std::env::current_exe().unwrap();
+    let runner = std::env::var("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER").unwrap_or_default();
+    let mut words = runner.split_whitespace().filter(|_| cfg!(target_arch = "aarch64"));
+    let Some(emulator) = words.next() else {
+        return Command::new(program);
+    };
+    let mut command = Command::new(emulator);
+    command.args(words).arg(program);
+    command
+}
+
 /// A running writer.
 pub(crate) struct Writer {
     child: Child,
@@ -40,8 +53,7 @@ pub(crate) struct Writer {
 impl Writer {
     /// Starts one on `folder`, with more environment; `None` where this program cannot start itself (under an emulator).
     pub(crate) fn start(folder: &Path, environment: &[(&str, &str)]) -> Option<Writer> {
-        let program = std::env::current_exe().unwrap();
-        let mut command = Command::new(program);
+        let mut command = this_program();
         command.args(["writer::process", "--exact", "--nocapture", "--test-threads=1"]);
         command.env(FOLDER, folder).envs(environment.iter().copied());
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().ok()?;
@@ -112,13 +124,13 @@ fn write(folder: &Path) {
         let (root, signed) = block(slot, parent, 0);
         let mut batch = storage.batch();
         batch.put_block(&root, Fork::Fulu, &signed);
-        if slot % 5 == 0 {
+        if slot.is_multiple_of(5) {
             let (sibling, signed) = block(slot, parent, 1);
             batch.put_block(&sibling, Fork::Fulu, &signed);
         }
         batch.set_head(slot, &root);
         chain.push((slot, root));
-        if slot % FINALIZE == 0 {
+        if slot.is_multiple_of(FINALIZE) {
             finalize(&mut batch, &mut chain);
         }
         batch.commit().unwrap();
@@ -165,7 +177,7 @@ fn finalize(batch: &mut storage::Batch, chain: &mut Vec<(u64, Root)>) {
 /// What is done beside the chain now and then, so that files are made, moved, merged and dropped.
 fn beside(storage: &Storage, slot: u64, root: Root, oldest: &mut u64) {
     storage.put_sidecars(&[sidecar(slot, root)]).unwrap();
-    if slot % 13 == 0 {
+    if slot.is_multiple_of(13) {
         let mut batch = storage.batch();
         for old in *oldest - 10..*oldest {
             let (root, signed) = block(old, Root::ZERO, 0);
@@ -184,19 +196,19 @@ fn beside(storage: &Storage, slot: u64, root: Root, oldest: &mut u64) {
         batch.commit().unwrap();
         acknowledge("oldest", *oldest);
     }
-    if slot % 11 == 0 {
+    if slot.is_multiple_of(11) {
         storage.flush().unwrap();
         acknowledge("sidecar", slot);
     }
-    if slot % 17 == 0 {
+    if slot.is_multiple_of(17) {
         storage.save_file("votes", &slot.to_le_bytes().repeat(1000)).unwrap();
         acknowledge("file", slot);
     }
-    if slot % 29 == 0 {
+    if slot.is_multiple_of(29) {
         storage.save_state(&state(slot), &root).unwrap();
         acknowledge("state", slot);
     }
-    if slot % 37 == 0 {
+    if slot.is_multiple_of(37) {
         storage.prune_sidecars(slot - 30).unwrap();
         acknowledge("pruned", slot - 30);
     }
@@ -274,7 +286,7 @@ fn check_chain(storage: &Storage, acknowledged: &BTreeMap<String, u64>) -> stora
         );
         let siblings = storage.blocks_in(slot..slot + 1).count();
         demand!(
-            siblings == if slot % 5 == 0 { 2 } else { 1 },
+            siblings == if slot.is_multiple_of(5) { 2 } else { 1 },
             "{siblings} blocks at {slot}"
         );
         if acked("sidecar").is_some_and(|flushed| slot <= flushed) && slot >= storage.pruned_columns_below() {

@@ -35,16 +35,13 @@ pub(crate) fn write(
     out.write_all(&MAGIC)?;
     out.write_all(&[state.at as u8])?;
     put_id(out, id)?;
-    let mut below = match base {
-        Some((base, layers)) => {
-            out.write_all(&[1])?;
-            put_id(out, base)?;
-            layers
-        }
-        None => {
-            out.write_all(&[0])?;
-            Layers::new(Vec::new())
-        }
+    let mut below = if let Some((base, layers)) = base {
+        out.write_all(&[1])?;
+        put_id(out, base)?;
+        layers
+    } else {
+        out.write_all(&[0])?;
+        Layers::new(Vec::new())
     };
     write_rest(out, state, &below.rest()?)?;
     let mut writer = Writer {
@@ -149,7 +146,7 @@ impl Visitor for Writer<'_> {
 
 /// Maps 0, -1, 1, -2, … to 0, 1, 2, 3, …
 fn zigzag(difference: u64) -> u64 {
-    (difference << 1) ^ ((difference as i64 >> 63) as u64)
+    (difference << 1) ^ (difference >> 63).wrapping_neg()
 }
 
 /// The inverse of `zigzag`.
