@@ -3,8 +3,8 @@
 
 mod datadir;
 mod exit;
-mod logging;
 mod keys;
+mod logging;
 mod network;
 mod slashing;
 mod ssz;

@@ -32,7 +32,12 @@ pub(crate) struct Args {
     datadir: Datadir,
 
     /// Beacon APIs, first choice first, separated by commas; http or https, credentials and a path allowed
-    #[arg(long, value_name = "URL", value_delimiter = ',', default_value = "http://127.0.0.1:5052")]
+    #[arg(
+        long,
+        value_name = "URL",
+        value_delimiter = ',',
+        default_value = "http://127.0.0.1:5052"
+    )]
     #[arg(help_heading = "Beacon nodes", action = ArgAction::Append)]
     beacon_nodes: Vec<String>,
     /// Certificates (PEM) of authorities to trust beside the usual ones
@@ -104,7 +109,9 @@ fn read_certificates(path: &Path) -> Result<Vec<u8>, Failure> {
     let failed = |error| Failure::io(format!("cannot read {}", path.display()), &error);
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(failed)?;
-    file.take(MAX_CERTIFICATES_BYTES).read_to_end(&mut bytes).map_err(failed)?;
+    file.take(MAX_CERTIFICATES_BYTES)
+        .read_to_end(&mut bytes)
+        .map_err(failed)?;
     Ok(bytes)
 }
 
@@ -136,7 +143,10 @@ mod tests {
         state[..8].copy_from_slice(&1_700_000_000_u64.to_le_bytes());
         std::fs::write(folder.join("genesis.ssz"), state).unwrap();
         let known = known_genesis(network).unwrap();
-        assert_eq!((known.time, known.validators_root), (Some(1_700_000_000), Some(Bytes([7; 32]))));
+        assert_eq!(
+            (known.time, known.validators_root),
+            (Some(1_700_000_000), Some(Bytes([7; 32])))
+        );
         std::fs::write(folder.join("genesis.ssz"), b"short").unwrap();
         assert!(known_genesis(network).is_err());
         std::fs::remove_dir_all(folder).unwrap();

@@ -26,7 +26,9 @@ use std::time::Instant;
 pub async fn run(ctx: Context, slot: Slot) {
     let epoch = compute_epoch_at_slot(slot);
     let until_ms = ctx.clock.start_of(slot.saturating_add(1));
-    let table = ctx.duties_with(until_ms, |table| table.attesters.contains_key(&epoch)).await;
+    let table = ctx
+        .duties_with(until_ms, |table| table.attesters.contains_key(&epoch))
+        .await;
     let attesters = table.attesters_at(slot);
     if attesters.is_empty() {
         return;

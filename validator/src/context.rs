@@ -94,7 +94,13 @@ impl Context {
     /// start and at an epoch's beginning they may come a moment after the slot.
     pub async fn duties_with(&self, until_ms: u64, has: impl Fn(&DutyTable) -> bool) -> Arc<DutyTable> {
         let mut duties = self.duties.clone();
-        let there = async { duties.wait_for(|table| has(table)).await.map(|table| table.clone()).ok() };
+        let there = async {
+            duties
+                .wait_for(|table| has(table))
+                .await
+                .map(|table| table.clone())
+                .ok()
+        };
         let table = tokio::select! {
             biased;
             table = there => table,

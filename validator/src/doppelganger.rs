@@ -81,11 +81,18 @@ impl Doppelganger {
     }
 
     /// What must be asked of the nodes before `step`: epochs and the validators to ask about. At most three epochs.
-    pub fn questions(&mut self, keys: &[BLSPubkey], validators: &Validators, now: Now) -> Vec<(Epoch, Vec<ValidatorIndex>)> {
+    pub fn questions(
+        &mut self,
+        keys: &[BLSPubkey],
+        validators: &Validators,
+        now: Now,
+    ) -> Vec<(Epoch, Vec<ValidatorIndex>)> {
         self.phases.retain(|key, _| keys.contains(key));
         // A machine that slept for epochs was not there to sign, and another one may have taken its place; and a clock
         // that stood before genesis has freed keys of a chain that is old.
-        let gap = self.last.is_some_and(|last| now.epoch < last || now.epoch > last.saturating_add(1));
+        let gap = self
+            .last
+            .is_some_and(|last| now.epoch < last || now.epoch > last.saturating_add(1));
         if gap {
             self.phases.clear();
         }
@@ -124,19 +131,21 @@ impl Doppelganger {
                         *phase = next;
                     }
                 }
-                Phase::Listening { first, silent } => {
-                    match judge_listening(info.index, *first, silent, seen, now) {
-                        Some(epoch) => doubles.push((*key, info.index, epoch)),
-                        None if silent.len() >= EPOCHS_OF_SILENCE => *phase = Phase::Free,
-                        None => {}
-                    }
-                }
+                Phase::Listening { first, silent } => match judge_listening(info.index, *first, silent, seen, now) {
+                    Some(epoch) => doubles.push((*key, info.index, epoch)),
+                    None if silent.len() >= EPOCHS_OF_SILENCE => *phase = Phase::Free,
+                    None => {}
+                },
             }
         }
         for (key, ..) in &doubles {
             self.phases.remove(key);
         }
-        if doubles.is_empty() { Ok(()) } else { Err(Doubles(doubles)) }
+        if doubles.is_empty() {
+            Ok(())
+        } else {
+            Err(Doubles(doubles))
+        }
     }
 
     /// The keys that may sign.
@@ -170,12 +179,7 @@ fn epochs_to_ask(phase: &Phase, epoch: Epoch) -> impl Iterator<Item = Epoch> {
 
 /// What becomes of a key whose validator is known: free at once if everything that was seen of it is in the database,
 /// and the database holds something recent; listening otherwise. `None` while the nodes have not answered.
-fn judge_new(
-    index: ValidatorIndex,
-    recorded: impl Fn(Epoch) -> bool,
-    seen: &Seen,
-    epoch: Epoch,
-) -> Option<Phase> {
+fn judge_new(index: ValidatorIndex, recorded: impl Fn(Epoch) -> bool, seen: &Seen, epoch: Epoch) -> Option<Phase> {
     let listening = Phase::Listening {
         first: epoch.saturating_add(1),
         silent: BTreeSet::new(),
@@ -231,7 +235,10 @@ pub async fn ask(nodes: &Nodes, ask: Ask, questions: &[(Epoch, Vec<ValidatorInde
         match nodes.first(ask, call).await {
             Ok(answer) => {
                 let asked: BTreeSet<ValidatorIndex> = indices.iter().copied().collect();
-                let answers = answer.value.into_iter().filter(|Liveness { index, .. }| asked.contains(index));
+                let answers = answer
+                    .value
+                    .into_iter()
+                    .filter(|Liveness { index, .. }| asked.contains(index));
                 seen.extend(answers.map(|Liveness { index, is_live }| ((epoch, index), is_live)));
             }
             Err(error) => failed = Some(error),
@@ -294,7 +301,10 @@ mod tests {
         let questions = guard.questions(&[KEY], &validators, now);
         let answers = questions.iter().map(|(epoch, indices)| {
             assert_eq!(indices, &[7]);
-            assert!(*epoch == now.epoch || epoch + 1 == now.epoch, "nodes know no other epochs");
+            assert!(
+                *epoch == now.epoch || epoch + 1 == now.epoch,
+                "nodes know no other epochs"
+            );
             ((*epoch, 7), live.contains(epoch))
         });
         let seen = answers.collect();

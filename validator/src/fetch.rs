@@ -104,7 +104,11 @@ impl Fetcher {
         }
         let epoch = self.ctx.clock.now().epoch;
         let active = validators.active_in(epoch).len() as u64;
-        self.ctx.report.metrics.validators_active.store(active, Ordering::Relaxed);
+        self.ctx
+            .report
+            .metrics
+            .validators_active
+            .store(active, Ordering::Relaxed);
         self.validators.send_replace(Arc::new(validators));
     }
 
@@ -119,7 +123,12 @@ impl Fetcher {
     async fn fetch_attesters(&self, epoch: Epoch, slot: Slot, validators: &Validators) -> Result<(), Unanswered> {
         let indices = &validators.active_in(epoch);
         let call = |node: Arc<Node>, left| async move { node.attester_duties(epoch, indices, left).await };
-        let answer = self.ctx.nodes.first(self.ask("attester duties", slot), call).await?.value;
+        let answer = self
+            .ctx
+            .nodes
+            .first(self.ask("attester duties", slot), call)
+            .await?
+            .value;
         let (duties, odd) = own_attesters(answer.duties, epoch, validators);
         if odd > 0 {
             tracing::warn!("{odd} attester duties of epoch {epoch} make no sense and were left out");
@@ -143,7 +152,12 @@ impl Fetcher {
 
     async fn fetch_proposers(&self, epoch: Epoch, slot: Slot, validators: &Validators) -> Result<(), Unanswered> {
         let call = |node: Arc<Node>, left| async move { node.proposer_duties(epoch, left).await };
-        let answer = self.ctx.nodes.first(self.ask("proposer duties", slot), call).await?.value;
+        let answer = self
+            .ctx
+            .nodes
+            .first(self.ask("proposer duties", slot), call)
+            .await?
+            .value;
         let duties = own_proposers(answer.duties, epoch, validators);
         for duty in &duties {
             let index = duty.validator_index;
@@ -164,7 +178,12 @@ impl Fetcher {
     async fn fetch_sync(&self, epoch: Epoch, slot: Slot, validators: &Validators) -> Result<(), Unanswered> {
         let indices = &validators.seated();
         let call = |node: Arc<Node>, left| async move { node.sync_duties(epoch, indices, left).await };
-        let answer = self.ctx.nodes.first(self.ask("sync committee duties", slot), call).await?.value;
+        let answer = self
+            .ctx
+            .nodes
+            .first(self.ask("sync committee duties", slot), call)
+            .await?
+            .value;
         let duties = own_sync(answer.duties, validators);
         if !duties.is_empty() {
             let who: Vec<ValidatorIndex> = duties.iter().map(|duty| duty.validator_index).collect();
@@ -178,7 +197,9 @@ impl Fetcher {
             duties,
         };
         self.update(|table| {
-            table.sync.insert(compute_sync_committee_period(epoch), Arc::new(fetched));
+            table
+                .sync
+                .insert(compute_sync_committee_period(epoch), Arc::new(fetched));
         });
         Ok(())
     }

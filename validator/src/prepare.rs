@@ -60,7 +60,9 @@ impl Preparer {
         if self.told == Some(state) || validators.iter().next().is_none() {
             return;
         }
-        let new_epoch = self.told.is_none_or(|(epoch, generation, _)| (epoch, generation) != (state.0, state.1));
+        let new_epoch = self
+            .told
+            .is_none_or(|(epoch, generation, _)| (epoch, generation) != (state.0, state.1));
         let mut result = self.subscribe(now.slot, &table).await;
         if new_epoch {
             let sync = self.subscribe_sync(now.slot, &table).await;
@@ -99,9 +101,11 @@ impl Preparer {
     async fn subscribe(&self, slot: Slot, table: &DutyTable) -> Result<(), Unanswered> {
         let subscriptions = committee_subscriptions(table, slot);
         for some in subscriptions.chunks(SUBSCRIPTIONS_AT_ONCE) {
-            self.tell("confirmation of committee subscriptions", slot, |node, left| async move {
-                node.subscribe_committees(some, left).await
-            })
+            self.tell(
+                "confirmation of committee subscriptions",
+                slot,
+                |node, left| async move { node.subscribe_committees(some, left).await },
+            )
             .await?;
         }
         Ok(())
@@ -112,9 +116,11 @@ impl Preparer {
         if subscriptions.is_empty() {
             return Ok(());
         }
-        self.tell("confirmation of sync committee subscriptions", slot, |node, left| async move {
-            node.subscribe_sync(subscriptions, left).await
-        })
+        self.tell(
+            "confirmation of sync committee subscriptions",
+            slot,
+            |node, left| async move { node.subscribe_sync(subscriptions, left).await },
+        )
         .await
     }
 
@@ -135,7 +141,8 @@ impl Preparer {
         let wanted = validators.iter().filter_map(|info| {
             // A registration names a key and an address in public: only with the key's own consent to sign.
             let may = self.ctx.gate.may_sign(&info.pubkey);
-            may.then(|| registration(info, &self.ctx.gate.settings(&info.pubkey), timestamp)).flatten()
+            may.then(|| registration(info, &self.ctx.gate.settings(&info.pubkey), timestamp))
+                .flatten()
         });
         let wanted: BTreeMap<BLSPubkey, ValidatorRegistrationV1> =
             wanted.map(|registration| (registration.pubkey, registration)).collect();
@@ -149,7 +156,9 @@ impl Preparer {
             .filter(|registration| !self.registrations.contains_key(&registration.pubkey))
             .collect();
         for some in missing.chunks(REGISTRATIONS_AT_ONCE) {
-            let messages = some.iter().map(|message| (message.pubkey, Message::ValidatorRegistration(message)));
+            let messages = some
+                .iter()
+                .map(|message| (message.pubkey, Message::ValidatorRegistration(message)));
             let signed = self.ctx.gate.sign(messages.collect()).await;
             for (message, signature) in some.iter().zip(signed) {
                 if let Ok(signature) = signature {
@@ -189,7 +198,9 @@ fn committee_subscriptions(table: &DutyTable, slot: Slot) -> Vec<CommitteeSubscr
 /// Spec: beacon-APIs, `prepareSyncCommitteeSubnets`.
 fn sync_subscriptions(table: &DutyTable) -> Vec<SyncSubscription> {
     let periods = table.sync.iter().flat_map(|(period, fetched)| {
-        let until_epoch = period.saturating_add(1).saturating_mul(EPOCHS_PER_SYNC_COMMITTEE_PERIOD);
+        let until_epoch = period
+            .saturating_add(1)
+            .saturating_mul(EPOCHS_PER_SYNC_COMMITTEE_PERIOD);
         fetched.duties.iter().map(move |duty| (until_epoch, duty))
     });
     periods
@@ -206,7 +217,9 @@ fn preparations(
     validators: &Validators,
     fee_recipient: impl Fn(&BLSPubkey) -> Option<ExecutionAddress>,
 ) -> Vec<ProposerPreparation> {
-    let alive = validators.iter().filter(|info| info.status.is_active() || info.status.is_pending());
+    let alive = validators
+        .iter()
+        .filter(|info| info.status.is_active() || info.status.is_pending());
     let preparation = |info: &ValidatorInfo| {
         Some(ProposerPreparation {
             validator_index: info.index,
@@ -289,7 +302,10 @@ mod tests {
         };
         table.sync.insert(1, fetched(vec![duty]));
         let told = sync_subscriptions(&table);
-        assert_eq!((told.len(), told[0].until_epoch), (1, 2 * EPOCHS_PER_SYNC_COMMITTEE_PERIOD));
+        assert_eq!(
+            (told.len(), told[0].until_epoch),
+            (1, 2 * EPOCHS_PER_SYNC_COMMITTEE_PERIOD)
+        );
     }
 
     #[test]
@@ -313,7 +329,10 @@ mod tests {
             ..KeySettings::default()
         };
         let wanted = registration(&all[0], &settings, 77).unwrap();
-        assert_eq!((wanted.gas_limit, wanted.timestamp, wanted.pubkey), (DEFAULT_GAS_LIMIT, 77, all[0].pubkey));
+        assert_eq!(
+            (wanted.gas_limit, wanted.timestamp, wanted.pubkey),
+            (DEFAULT_GAS_LIMIT, 77, all[0].pubkey)
+        );
         assert_eq!(registration(&all[1], &settings, 77), None);
         assert_eq!(registration(&all[3], &settings, 77), None);
         settings.builder = None;

@@ -103,7 +103,11 @@ fn open_signer(options: &Options) -> Result<Signer> {
     }
     startup::check_fee_recipients(&signer, &root)?;
     let (enabled, disabled) = (signer.public_keys().len(), signer.disabled_keys());
-    tracing::info!("{enabled} keys sign, {} are disabled ({})", disabled.len(), options.folder.display());
+    tracing::info!(
+        "{enabled} keys sign, {} are disabled ({})",
+        disabled.len(),
+        options.folder.display()
+    );
     for (key, why) in disabled {
         tracing::warn!("key {key} does not sign: {why}");
     }
@@ -162,8 +166,13 @@ async fn live(options: Options, signer: Signer, mut signal: impl AsyncFnMut() ->
         tasks.spawn(watching::listen(ctx.clone(), position, events_sender.clone()));
     }
     tasks.spawn(watching::follow_heads(ctx.clone(), events, heads_sender));
-    tasks.spawn(watching::fetch_duties(Fetcher::new(ctx.clone(), validators_sender, duties_sender)));
+    tasks.spawn(watching::fetch_duties(Fetcher::new(
+        ctx.clone(),
+        validators_sender,
+        duties_sender,
+    )));
     tasks.spawn(watching::prepare(ctx.clone()));
+    tasks.spawn(watching::sum_up(ctx.clone()));
     if let Some(listener) = listener {
         tasks.spawn(serve::serve(listener, metrics));
     }
@@ -234,7 +243,9 @@ fn check_forks(config: &Config, slots: &SlotClock, clock: &Clock) -> Result<()> 
     }
     if let Some((name, epoch)) = startup::unsupported_fork(config) {
         let date = startup::fork_date(slots, epoch);
-        tracing::warn!("this version stops before the fork {name} at epoch {epoch} ({date}); install a newer one by then");
+        tracing::warn!(
+            "this version stops before the fork {name} at epoch {epoch} ({date}); install a newer one by then"
+        );
     }
     Ok(())
 }

@@ -176,12 +176,17 @@ fn read_request(reader: &mut BufReader<TcpStream>) -> Option<Asked> {
 fn write_reply(writer: &mut TcpStream, reply: &Reply) -> std::io::Result<()> {
     let mut head = format!("HTTP/1.1 {} Scripted\r\n", reply.status);
     for (name, value) in &reply.headers {
-        head.push_str(&format!("{name}: {value}\r\n"));
+        head += &[name.as_str(), ": ", value.as_str(), "\r\n"].concat();
     }
     if reply.chunked.is_some() {
         head.push_str("transfer-encoding: chunked\r\n\r\n");
     } else if reply.linger.is_zero() && reply.feed.is_none() {
-        head.push_str(&format!("content-length: {}\r\n\r\n", reply.body.len() + reply.missing));
+        head += &[
+            "content-length: ",
+            &(reply.body.len() + reply.missing).to_string(),
+            "\r\n\r\n",
+        ]
+        .concat();
     } else {
         head.push_str("connection: close\r\n\r\n");
     }

@@ -98,9 +98,18 @@ mod tests {
                 answer
             });
             let answer = answer.await.unwrap();
-            assert!(answer.starts_with(&format!("HTTP/1.1 {status}")) && answer.contains(text), "{answer}");
+            assert!(
+                answer.starts_with(&format!("HTTP/1.1 {status}")) && answer.contains(text),
+                "{answer}"
+            );
         }
-        assert!(listen(address).await.unwrap_err().to_string().contains(&address.to_string()));
+        assert!(
+            listen(address)
+                .await
+                .unwrap_err()
+                .to_string()
+                .contains(&address.to_string())
+        );
         server.abort();
     }
 }

@@ -3,7 +3,6 @@
 use super::startup::fork_stop;
 use crate::context::Context;
 use crate::{attest, propose, sync_committee};
-use consensus::preset::SLOTS_PER_EPOCH;
 use consensus::slot_clock::SlotClock;
 use consensus::types::Slot;
 use std::future::Future;
@@ -49,12 +48,6 @@ pub(super) async fn drive(ctx: Context, slots: SlotClock, mut stop: watch::Recei
         tell_clock(&ctx, &mut told_clock);
         begin(&ctx, now.slot, &mut tasks);
         reap(&mut tasks);
-        if now.slot % SLOTS_PER_EPOCH == 1 {
-            // The last slot's attestations had a slot to go out.
-            if let Some(text) = now.epoch.checked_sub(1).and_then(|epoch| ctx.report.summary(epoch)) {
-                tracing::info!("{text}");
-            }
-        }
     };
     finish(&ctx, last, tasks).await;
     result
@@ -81,7 +74,10 @@ async fn until_slot(ctx: &Context, slot: Slot) {
 
 fn tell_clock(ctx: &Context, told: &mut Option<tokio::time::Instant>) {
     let wrong = ctx.clock.wrong();
-    ctx.report.metrics.clock_wrong.store(u64::from(wrong.is_some()), Ordering::Relaxed);
+    ctx.report
+        .metrics
+        .clock_wrong
+        .store(u64::from(wrong.is_some()), Ordering::Relaxed);
     let Some(why) = wrong else {
         if told.take().is_some() {
             tracing::info!("the clock of this machine agrees with the beacon nodes again");
@@ -102,9 +98,18 @@ fn begin(ctx: &Context, slot: Slot, tasks: &mut JoinSet<()>) {
             tracing::error!("{name} of slot {slot} did not end within {SLOTS_PER_DUTY} slots and were given up");
         }
     };
-    tasks.spawn(bounded("the proposal duties", Box::pin(propose::run(ctx.clone(), slot))));
-    tasks.spawn(bounded("the attestation duties", Box::pin(attest::run(ctx.clone(), slot))));
-    tasks.spawn(bounded("the sync committee duties", Box::pin(sync_committee::run(ctx.clone(), slot))));
+    tasks.spawn(bounded(
+        "the proposal duties",
+        Box::pin(propose::run(ctx.clone(), slot)),
+    ));
+    tasks.spawn(bounded(
+        "the attestation duties",
+        Box::pin(attest::run(ctx.clone(), slot)),
+    ));
+    tasks.spawn(bounded(
+        "the sync committee duties",
+        Box::pin(sync_committee::run(ctx.clone(), slot)),
+    ));
 }
 
 /// Takes what has ended; a duty that panicked is told and the others go on.
@@ -127,9 +132,7 @@ async fn finish(ctx: &Context, last: Option<Slot>, mut tasks: JoinSet<()>) {
         tracing::info!("finishing the duties of slot {slot}");
     }
     let limit = ctx.clock.slot_duration() * SLOTS_AFTER_STOP;
-    let ended = tokio::time::timeout(limit, async {
-        while tasks.join_next().await.is_some() {}
-    });
+    let ended = tokio::time::timeout(limit, async { while tasks.join_next().await.is_some() {} });
     if ended.await.is_err() {
         tracing::warn!("duties that were still under way after {SLOTS_AFTER_STOP} slots were given up");
     }

@@ -48,13 +48,20 @@ pub(super) fn check_fee_recipients(signer: &Signer, root: &Root) -> Result<()> {
         return Ok(());
     };
     let keys = signer.public_keys();
-    let lacking: Vec<&BLSPubkey> = keys.iter().filter(|key| signer.settings(key).lacks_fee_recipient()).collect();
+    let lacking: Vec<&BLSPubkey> = keys
+        .iter()
+        .filter(|key| signer.settings(key).lacks_fee_recipient())
+        .collect();
     if lacking.is_empty() {
         return Ok(());
     }
     let zero = ExecutionAddress::default();
     let named: Vec<String> = lacking.iter().take(5).map(ToString::to_string).collect();
-    let more = if lacking.len() > 5 { format!(" and {} more", lacking.len() - 5) } else { String::new() };
+    let more = if lacking.len() > 5 {
+        format!(" and {} more", lacking.len() - 5)
+    } else {
+        String::new()
+    };
     bail!(
         "{} keys have no fee recipient, or {zero}, which would burn the fees of their blocks on {network}: {}{more}. Give \
          --suggested-fee-recipient ADDRESS, or fee_recipient in validators.toml",
@@ -97,7 +104,9 @@ async fn ask_genesis(node: &Node, root: Root) -> Result<Genesis, String> {
         Ok(genesis)
     } else {
         let url = node.url();
-        Err(format!("{url} is on another network: its genesis validators root is {theirs}, ours {root}"))
+        Err(format!(
+            "{url} is on another network: its genesis validators root is {theirs}, ours {root}"
+        ))
     }
 }
 

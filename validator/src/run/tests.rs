@@ -18,6 +18,7 @@ use crypto::bls::{PublicKey, Signature, verify};
 use crypto::derive::SecretBytes;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -99,8 +100,12 @@ impl Chain {
             })),
             "/eth/v1/events" => self.events(),
             "/eth/v1/beacon/states/head/validators" => Reply::data(Value::from(self.validators())),
-            _ if path.starts_with("/eth/v1/validator/duties/attester/") => duties(self.attesters(last.parse().unwrap())),
-            _ if path.starts_with("/eth/v2/validator/duties/proposer/") => duties(self.proposers(last.parse().unwrap())),
+            _ if path.starts_with("/eth/v1/validator/duties/attester/") => {
+                duties(self.attesters(last.parse().unwrap()))
+            }
+            _ if path.starts_with("/eth/v2/validator/duties/proposer/") => {
+                duties(self.proposers(last.parse().unwrap()))
+            }
             _ if path.starts_with("/eth/v1/validator/duties/sync/") => duties(vec![json!({
                 "pubkey": self.keys[0].to_string(), "validator_index": "0",
                 "validator_sync_committee_indices": ["3"],
@@ -108,13 +113,15 @@ impl Chain {
             _ if path.starts_with("/eth/v1/validator/liveness/") => {
                 let live = self.doubled.load(Ordering::SeqCst);
                 let one = |index: &Value| json!({"index": index, "is_live": live});
-                Reply::data(Value::from(asked.json().as_array().unwrap().iter().map(one).collect::<Vec<_>>()))
+                Reply::data(Value::from(
+                    asked.json().as_array().unwrap().iter().map(one).collect::<Vec<_>>(),
+                ))
             }
             "/eth/v1/validator/attestation_data" => Reply::data(Chain::data(number("slot")).to_json(FORK)),
             "/eth/v2/validator/aggregate_attestation" => aggregate(asked, number("slot")),
             "/eth/v1/validator/sync_committee_contribution" => contribution(asked, number("slot")),
             "/eth/v1/beacon/blocks/head/root" => Reply::data(json!({"root": Chain::root(self.slot()).to_string()})),
-            _ if path.starts_with("/eth/v3/validator/blocks/") => self.block(last.parse().unwrap()),
+            _ if path.starts_with("/eth/v3/validator/blocks/") => Chain::block(last.parse().unwrap()),
             _ if asked.method == "POST" => Reply::json(""),
             _ => Reply::status(404, "no such route"),
         }
@@ -174,7 +181,7 @@ impl Chain {
         self.keys.iter().enumerate().map(one).collect()
     }
 
-    fn block(&self, slot: Slot) -> Reply {
+    fn block(slot: Slot) -> Reply {
         let mut contents = BlockContents::new(FORK);
         contents.block.slot = slot;
         contents.block.proposer_index = slot % SLOTS_PER_EPOCH;
@@ -233,10 +240,14 @@ impl World {
     }
 
     fn options(&self) -> Options {
+        self.options_in(self.scratch.folder())
+    }
+
+    fn options_in(&self, folder: &Path) -> Options {
         Options {
             config: config(self.chain.slot_ms),
             genesis: KnownGenesis::default(),
-            folder: self.scratch.folder().to_path_buf(),
+            folder: folder.to_path_buf(),
             nodes: vec![self.node.url().parse().unwrap()],
             authorities: None,
             broadcast: false,
@@ -248,7 +259,11 @@ impl World {
 
     /// Runs a client until it ends by itself, or is told to stop when `until` is over.
     async fn run(&self, until: impl Future<Output = ()>) -> Result<Ended> {
-        let options = self.options();
+        self.run_in(self.scratch.folder(), until).await
+    }
+
+    async fn run_in(&self, folder: &Path, until: impl Future<Output = ()>) -> Result<Ended> {
+        let options = self.options_in(folder);
         let signer = open_signer(&options)?;
         let (sender, mut receiver) = mpsc::channel(1);
         let signal = async || receiver.recv().await.expect("the sender lives as long as the client");
@@ -256,13 +271,35 @@ impl World {
         let stopping = async {
             until.await;
             sender.send("a test").await.unwrap();
+            std::future::pending().await
         };
-        tokio::pin!(client);
-        tokio::select! {
-            ended = &mut client => return ended,
-            () = stopping => {}
+        let ended = tokio::select! {
+            ended = client => ended,
+            ended = stopping => ended,
+        };
+        // The client's tasks let go of the database when the runtime comes to them.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        ended
+    }
+
+    /// The targets of all attestations that were published.
+    fn targets(&self) -> Vec<Epoch> {
+        let attestations: Vec<SingleAttestation> = self.posted("/eth/v2/beacon/pool/attestations");
+        attestations
+            .iter()
+            .map(|attestation| attestation.data.target.epoch)
+            .collect()
+    }
+
+    /// Waits until an attestation with a target from `epoch` on was published.
+    async fn attested(&self, epoch: Epoch) {
+        while self.targets().iter().all(|target| *target < epoch) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        client.await
+    }
+
+    fn epoch(&self) -> Epoch {
+        self.chain.slot() / SLOTS_PER_EPOCH
     }
 
     /// What was posted to a path, item by item.
@@ -296,7 +333,12 @@ async fn every_duty_is_done_from_genesis_on() {
     for attestation in &attestations {
         let root = attestation.data.hash_tree_root(FORK);
         assert_eq!(attestation.data, Chain::data(attestation.data.slot));
-        assert!(world.is_signed(attestation.attester_index, root, DOMAIN_BEACON_ATTESTER, &attestation.signature));
+        assert!(world.is_signed(
+            attestation.attester_index,
+            root,
+            DOMAIN_BEACON_ATTESTER,
+            &attestation.signature
+        ));
     }
     let aggregates: Vec<SignedAggregateAndProof> = world.posted("/eth/v2/validator/aggregate_and_proofs");
     let seen: Vec<u64> = aggregates.iter().map(|a| a.message.aggregator_index).collect();
@@ -321,9 +363,22 @@ async fn every_duty_is_done_from_genesis_on() {
     }
     let prepared = world.node.asked("/eth/v1/validator/prepare_beacon_proposer");
     assert_eq!(prepared[0].json().as_array().unwrap().len(), 4);
-    assert_eq!(prepared[0].json()[0]["fee_recipient"], "0x0505050505050505050505050505050505050505");
-    assert!(!world.node.asked("/eth/v1/validator/beacon_committee_subscriptions").is_empty());
-    assert!(!world.node.asked("/eth/v1/validator/sync_committee_subscriptions").is_empty());
+    assert_eq!(
+        prepared[0].json()[0]["fee_recipient"],
+        "0x0505050505050505050505050505050505050505"
+    );
+    assert!(
+        !world
+            .node
+            .asked("/eth/v1/validator/beacon_committee_subscriptions")
+            .is_empty()
+    );
+    assert!(
+        !world
+            .node
+            .asked("/eth/v1/validator/sync_committee_subscriptions")
+            .is_empty()
+    );
 }
 
 #[tokio::test]
@@ -336,7 +391,12 @@ async fn nothing_is_signed_on_an_optimistic_node() {
         tokio::time::sleep(Duration::from_millis(end - unix_ms())).await;
     });
     assert_eq!(ended.await.unwrap(), Ended::Stopped);
-    for path in ["/eth/v2/beacon/", "/eth/v1/beacon/pool", "/eth/v1/validator/attestation_data", "/eth/v3/"] {
+    for path in [
+        "/eth/v2/beacon/",
+        "/eth/v1/beacon/pool",
+        "/eth/v1/validator/attestation_data",
+        "/eth/v3/",
+    ] {
         assert!(world.node.asked(path).is_empty(), "{path}");
     }
 }
@@ -356,21 +416,56 @@ async fn a_double_stops_the_client_and_its_key_and_silence_lets_it_sign() {
     let seen: BTreeSet<BLSPubkey> = doubles.0.iter().map(|(key, ..)| *key).collect();
     assert_eq!(seen, world.chain.keys.iter().copied().collect());
     assert!(world.node.asked("/eth/v2/beacon/pool/attestations").is_empty());
-    // Across restarts. The client's tasks let go of the database when the runtime comes to them.
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    // Across restarts.
     let signer = open_signer(&world.options()).unwrap();
     assert_eq!((signer.public_keys().len(), signer.disabled_keys().len()), (0, 2));
     drop(signer);
 
     let quiet = World::new("silence", 1, slot_ms, unix_ms() / 1000 - passed);
-    let first = quiet.chain.slot() / SLOTS_PER_EPOCH + 3;
-    let node = &quiet.node;
-    let until = async {
-        while node.asked("/eth/v2/beacon/pool/attestations").len() < 2 {
-            tokio::time::sleep(Duration::from_millis(50)).await;
+    let first = quiet.epoch() + 3;
+    assert_eq!(quiet.run(quiet.attested(first)).await.unwrap(), Ended::Stopped);
+    assert!(quiet.targets()[0] >= first, "{:?} {first}", quiet.targets());
+}
+
+/// A machine without an id cannot tell a copy from the original: there every start waits.
+fn has_machine_id() -> bool {
+    std::fs::read_to_string("/etc/machine-id").is_ok_and(|id| !id.trim().is_empty())
+}
+
+#[tokio::test]
+async fn a_restart_signs_at_once_and_a_copy_waits_and_stops() {
+    let slot_ms = 100;
+    // It begins in the genesis epoch, where nobody waits, and goes on into the next ones.
+    let world = World::new("restart", 2, slot_ms, unix_ms() / 1000);
+    world.run(world.attested(2)).await.unwrap();
+    let copy = Scratch::new("copy");
+    copy_folder(world.scratch.folder(), copy.folder());
+
+    let restarted = world.epoch();
+    assert!((2..=3).contains(&restarted));
+    let next = world.targets().iter().max().unwrap() + 1;
+    world.run(world.attested(next)).await.unwrap();
+    let waited = *world.targets().iter().max().unwrap() > restarted + 1;
+    assert_eq!(waited, !has_machine_id(), "{:?} {restarted}", world.targets());
+
+    let started = world.epoch();
+    let before = world.targets().len();
+    world.chain.doubled.store(true, Ordering::SeqCst);
+    let ended = world.run_in(copy.folder(), std::future::pending()).await.unwrap();
+    assert!(matches!(ended, Ended::Doubles(_)));
+    assert!(world.epoch() > started);
+    assert_eq!(world.targets().len(), before);
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy_folder(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
         }
-    };
-    assert_eq!(quiet.run(until).await.unwrap(), Ended::Stopped);
-    let attestations: Vec<SingleAttestation> = quiet.posted("/eth/v2/beacon/pool/attestations");
-    assert!(attestations[0].data.target.epoch >= first, "{} {first}", attestations[0].data.target.epoch);
+    }
 }
