@@ -9,6 +9,8 @@ pub(crate) const DIFFERENT: u8 = 1;
 const INVALID: u8 = 3;
 /// A file could not be read or written.
 const IO: u8 = 4;
+/// A node or client could not start, or could not go on.
+const RUNNING: u8 = 6;
 /// A question was not answered with the sentence it asked for.
 const NOT_CONFIRMED: u8 = 5;
 
@@ -24,6 +26,7 @@ Exit codes:
   3    the input is not a valid object of its type
   4    a file cannot be read or written
   5    the operator did not confirm; nothing was done
+  6    a node or validator client could not start, or could not go on; the message says why
   101  a bug in wren: please report what it printed
   129  `validator`: another client signs with one of its keys";
 
@@ -47,6 +50,22 @@ impl Failure {
     pub(crate) fn usage(message: impl Into<String>) -> Self {
         Failure {
             code: 2,
+            message: message.into(),
+        }
+    }
+
+    /// Something that runs has failed, as the sentence says.
+    pub(crate) fn running(message: impl Into<String>) -> Self {
+        Failure {
+            code: RUNNING,
+            message: message.into(),
+        }
+    }
+
+    /// Something could not be read, written or listened on; the message says what.
+    pub(crate) fn written(message: impl Into<String>) -> Self {
+        Failure {
+            code: IO,
             message: message.into(),
         }
     }

@@ -2,10 +2,14 @@
 #![forbid(unsafe_code)]
 
 mod datadir;
+mod devnet;
+mod engine;
 mod exit;
+mod genesis;
 mod keys;
 mod logging;
 mod network;
+mod node;
 mod slashing;
 mod ssz;
 mod terminal;
@@ -39,6 +43,12 @@ struct Wren {
 
 #[derive(Subcommand)]
 enum Command {
+    Node(Box<node::Args>),
+    Devnet(devnet::Args),
+    /// Make the genesis of a local network: config, first state, keys
+    Genesis(genesis::Args),
+    /// Serve an execution engine for a local network, which executes nothing
+    Engine(engine::Args),
     /// Look into SSZ objects: root, JSON, contents, differences
     Ssz(ssz::Args),
     /// Apply blocks to a state and check every rule, signature and root
@@ -55,6 +65,10 @@ enum Command {
 
 fn main() -> ExitCode {
     let result = match Wren::parse().command {
+        Command::Node(args) => node::run(*args),
+        Command::Devnet(args) => devnet::run(&args),
+        Command::Genesis(args) => genesis::run(&args),
+        Command::Engine(args) => engine::run(&args),
         Command::Ssz(args) => ssz::run(args),
         Command::Transition(args) => transition::run(&args),
         Command::Validator(args) => validator::run(args),

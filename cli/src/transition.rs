@@ -146,11 +146,7 @@ fn apply(
         timed(&mut timings.keys, || keys.extend(&state.validators))?;
         keys.settle(keys.len());
     }
-    let mut ctx = Context {
-        config,
-        keys,
-        signatures,
-    };
+    let mut ctx = Context::with(config, keys, signatures);
     timed(&mut timings.operations, || {
         verify_block_signature(state, &mut ctx, signed_block)?;
         process_block(state, &mut ctx, &signed_block.message).map(|_request| ())

@@ -6,19 +6,25 @@ use crate::constants::{
     NODE_ID_BITS, SYNC_COMMITTEE_SUBNET_COUNT, TARGET_AGGREGATORS_PER_COMMITTEE,
     TARGET_AGGREGATORS_PER_SYNC_SUBCOMMITTEE,
 };
+use crate::fork::Fork;
 use crate::helpers::accessors::{
     get_beacon_committee, get_beacon_proposer_index, get_committee_count_per_slot, get_current_epoch, get_ptc,
     validator,
 };
 use crate::helpers::misc::{compute_epoch_at_slot, compute_start_slot_at_epoch};
 use crate::helpers::predicates::is_active_validator;
+use crate::helpers::selection::get_beacon_proposer_indices;
 use crate::helpers::shuffling::{EpochShuffling, compute_shuffled_index};
 use crate::preset::{
-    EPOCHS_PER_SYNC_COMMITTEE_PERIOD, MIN_SEED_LOOKAHEAD, SLOTS_PER_EPOCH, SYNC_COMMITTEE_SIZE, SYNC_SUBCOMMITTEE_SIZE,
+    EPOCHS_PER_SYNC_COMMITTEE_PERIOD, MAX_COMMITTEES_PER_SLOT, MIN_SEED_LOOKAHEAD, SLOTS_PER_EPOCH,
+    SYNC_COMMITTEE_SIZE, SYNC_SUBCOMMITTEE_SIZE,
 };
-use crate::ssz::U256;
+use crate::ssz::{BitList, BitVector, U256};
 use crate::state::State;
-use crate::types::{BLSPubkey, BLSSignature, CommitteeIndex, Epoch, Slot, SubnetID, SyncCommittee, ValidatorIndex};
+use crate::types::{
+    Attestation, BLSPubkey, BLSSignature, CommitteeIndex, Epoch, SingleAttestation, Slot, SubnetID, SyncCommittee,
+    ValidatorIndex,
+};
 use crate::{Config, Invalid, ensure};
 use crypto::hash::sha256;
 use std::collections::BTreeSet;
@@ -80,6 +86,17 @@ pub fn get_committee_assignment(
     Ok(None)
 }
 
+/// The proposers that a state knows, from the first slot of its epoch on: those of its epoch, and from Fulu on those of
+/// the next one too. Errors where no validator is active.
+///
+/// Spec: fulu/beacon-chain.md, `proposer_lookahead`; before, phase0/beacon-chain.md, `get_beacon_proposer_index`.
+pub fn get_proposers(state: &State) -> Result<Vec<ValidatorIndex>, Invalid> {
+    if state.at >= Fork::Fulu {
+        return Ok(state.proposer_lookahead.iter().copied().collect());
+    }
+    get_beacon_proposer_indices(state, get_current_epoch(state))
+}
+
 /// Whether the validator proposes at the state's slot. Spec: phase0/validator.md, `is_proposer`.
 pub fn is_proposer(state: &State, validator_index: ValidatorIndex) -> Result<bool, Invalid> {
     Ok(get_beacon_proposer_index(state)? == validator_index)
@@ -108,6 +125,33 @@ fn is_picked(signature: &BLSSignature, size: u64, target: u64) -> bool {
     let mut first = [0; 8];
     first.copy_from_slice(&sha256(signature.as_bytes())[..8]);
     u64::from_le_bytes(first).is_multiple_of((size / target).max(1))
+}
+
+/// One validator's vote as an attestation of its committee, in which its bit alone is set. Errors if it is not a member
+/// or the state cannot tell the committee.
+///
+/// Spec: electra/p2p-interface.md, `SingleAttestation`; the inverse of what its sender did.
+pub fn attestation_of_single(state: &State, single: &SingleAttestation) -> Result<Attestation, Invalid> {
+    let committee = get_beacon_committee(state, single.data.slot, single.committee_index)?;
+    let is_attester = |member: &u32| u64::from(*member) == single.attester_index;
+    let place = committee.iter().position(is_attester);
+    let place = place.ok_or_else(|| {
+        let detail = format!(
+            "{} is not in committee {}",
+            single.attester_index, single.committee_index
+        );
+        Invalid::new("attester in committee", detail)
+    })?;
+    let mut aggregation_bits = BitList::new(committee.len());
+    aggregation_bits.set(place, true);
+    let mut committee_bits = BitVector::new(MAX_COMMITTEES_PER_SLOT as usize);
+    committee_bits.set(single.committee_index as usize, true);
+    Ok(Attestation {
+        aggregation_bits,
+        data: single.data,
+        signature: single.signature,
+        committee_bits,
+    })
 }
 
 /// Whether a member of a committee of `committee_length` aggregates, by its signature of the slot.

@@ -2,15 +2,17 @@
 //!
 //! Spec: phase0/beacon-chain.md, `compute_domain`, `compute_signing_root`, `get_domain`.
 
+mod deposits;
+
+pub use deposits::{DepositProof, DepositSignatures, DepositVerdicts, is_valid_deposit_signature};
+
 use crate::config::compute_fork_data_root;
-use crate::constants::DOMAIN_DEPOSIT;
 use crate::fork::Fork;
 use crate::helpers::accessors::get_current_epoch;
 use crate::keys::Keys;
 use crate::ssz::{Bytes, Root, Ssz};
 use crate::state::State;
-use crate::types::{BLSPubkey, BLSSignature, Bytes32, DepositMessage, Domain, DomainType, Epoch, Gwei, SigningData};
-use crate::types::{ValidatorIndex, Version};
+use crate::types::{BLSPubkey, BLSSignature, Domain, DomainType, Epoch, Gwei, SigningData, ValidatorIndex, Version};
 use crate::{Config, Invalid};
 use crypto::bls::{PublicKey, Signature, SignatureSet, find_invalid, verify_signature_sets};
 
@@ -49,7 +51,8 @@ pub fn get_current_domain(state: &State, domain_type: DomainType) -> Domain {
     get_domain(state, domain_type, get_current_epoch(state))
 }
 
-/// What a transition does with a signature. Deposits are not meant: their signatures are part of the outcome.
+/// What a transition does with a signature. Deposits are not meant: their signatures are part of the outcome, and
+/// [`DepositSignatures`] says how they are judged.
 #[derive(Debug)]
 pub enum Signatures {
     /// Check each where it stands; the error names its rule.
@@ -60,7 +63,36 @@ pub enum Signatures {
     Trust,
 }
 
-/// What a transition needs beside the state and the block.
+/// What the proposer of a block earned by what it put into it, in Gwei. Before Altair votes are paid at the epoch's end and
+/// count nothing here.
+///
+/// Spec: beacon-APIs, `getBlockRewards`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProposerRewards {
+    /// For attestations.
+    pub attestations: Gwei,
+    /// For the sync committee's signatures; not what the proposer earns as a member of it.
+    pub sync_aggregate: Gwei,
+    /// For proposers that were slashed.
+    pub proposer_slashings: Gwei,
+    /// For attesters that were slashed.
+    pub attester_slashings: Gwei,
+}
+
+impl ProposerRewards {
+    /// All of it, in Gwei.
+    pub fn total(&self) -> Gwei {
+        let parts = [
+            self.attestations,
+            self.sync_aggregate,
+            self.proposer_slashings,
+            self.attester_slashings,
+        ];
+        parts.into_iter().fold(0, Gwei::saturating_add)
+    }
+}
+
+/// What a transition needs beside the state and the block, and what it tells beside the state.
 #[derive(Debug)]
 pub struct Context<'a> {
     /// The network.
@@ -69,33 +101,37 @@ pub struct Context<'a> {
     pub keys: &'a Keys,
     /// What to do with signatures.
     pub signatures: Signatures,
+    /// What the proposer of the last block earned.
+    pub rewards: ProposerRewards,
+    /// What is known of the deposits; for `state_transition`, which gives it to the state. `None` leaves the state what it
+    /// has.
+    pub deposit_signatures: Option<DepositSignatures>,
 }
 
 impl<'a> Context<'a> {
     /// A context that checks each signature where it stands.
     pub fn verifying(config: &'a Config, keys: &'a Keys) -> Self {
-        Context {
-            config,
-            keys,
-            signatures: Signatures::Verify,
-        }
+        Self::with(config, keys, Signatures::Verify)
     }
 
     /// A context that collects signatures for one batch.
     pub fn collecting(config: &'a Config, keys: &'a Keys) -> Self {
-        Context {
-            config,
-            keys,
-            signatures: Signatures::Collect(Vec::new()),
-        }
+        Self::with(config, keys, Signatures::Collect(Vec::new()))
     }
 
     /// A context that checks no signature.
     pub fn trusting(config: &'a Config, keys: &'a Keys) -> Self {
+        Self::with(config, keys, Signatures::Trust)
+    }
+
+    /// A context that treats signatures in this way.
+    pub fn with(config: &'a Config, keys: &'a Keys, signatures: Signatures) -> Self {
         Context {
             config,
             keys,
-            signatures: Signatures::Trust,
+            signatures,
+            rewards: ProposerRewards::default(),
+            deposit_signatures: None,
         }
     }
 
@@ -194,52 +230,6 @@ pub fn validators_set(
     let pubkeys: Result<Vec<PublicKey>, Invalid> = indices.iter().map(|index| keys.public_key(state, *index)).collect();
     let signature = parse_signature(rule, signature)?;
     SignatureSet::aggregate(signature, pubkeys?, signing_root.0).map_err(|error| Invalid::new(rule, error.to_string()))
-}
-
-/// Whether a deposit's proof of possession is valid.
-///
-/// Spec: electra/beacon-chain.md, `is_valid_deposit_signature`; phase0/beacon-chain.md, in `apply_deposit`.
-pub fn is_valid_deposit_signature(
-    config: &Config,
-    pubkey: &BLSPubkey,
-    withdrawal_credentials: &Bytes32,
-    amount: Gwei,
-    signature: &BLSSignature,
-) -> bool {
-    is_valid_deposit_signature_in(
-        DOMAIN_DEPOSIT,
-        config,
-        pubkey,
-        withdrawal_credentials,
-        amount,
-        signature,
-    )
-}
-
-/// The same in a domain of that type: validators and builders have one each. The domain has no genesis root, since
-/// deposits are valid on all forks.
-pub(crate) fn is_valid_deposit_signature_in(
-    domain_type: DomainType,
-    config: &Config,
-    pubkey: &BLSPubkey,
-    withdrawal_credentials: &Bytes32,
-    amount: Gwei,
-    signature: &BLSSignature,
-) -> bool {
-    let message = DepositMessage {
-        pubkey: *pubkey,
-        withdrawal_credentials: *withdrawal_credentials,
-        amount,
-    };
-    let domain = compute_domain(domain_type, config.genesis_fork_version, Root::ZERO);
-    let signing_root = compute_signing_root(&message, Fork::Phase0, domain);
-    is_signed_by(pubkey, signing_root, signature)
-}
-
-/// Spec: phase0/beacon-chain.md, `bls.Verify` of a key that is not in the registry, and so not checked yet.
-fn is_signed_by(pubkey: &BLSPubkey, signing_root: Root, signature: &BLSSignature) -> bool {
-    let set = untrusted_key_set("signature", pubkey, signing_root, signature);
-    set.is_ok_and(|set| verify_signature_sets(&[set]))
 }
 
 /// The set for a message signed with a key that is not in the registry: the error names `rule` where it is no valid one.

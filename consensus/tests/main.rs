@@ -5,7 +5,9 @@
 // In tests a failed `unwrap` is a failed test.
 #![allow(clippy::unwrap_used)]
 
+mod deposits;
 mod epoch;
+mod keys;
 mod malformed;
 mod mirror;
 mod networks;

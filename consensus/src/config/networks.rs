@@ -50,9 +50,7 @@ const fn root(hex: &str) -> Root {
 
 /// The name of the public network with this genesis, if it is one: what is only for local networks is refused there.
 pub fn public_network(genesis_validators_root: &Root) -> Option<&'static str> {
-    let network = PUBLIC_NETWORKS
-        .iter()
-        .find(|(_, root)| root == genesis_validators_root);
+    let network = PUBLIC_NETWORKS.iter().find(|(_, root)| root == genesis_validators_root);
     network.map(|(name, _)| *name)
 }
 

@@ -2,12 +2,12 @@
 
 use super::action::AttestationAction;
 use super::node::Node;
-use super::store::{CheckpointState, Store};
+use super::store::{CheckpointState, Store, View};
 use crate::fork::Fork;
 use crate::helpers::accessors::get_indexed_attestation;
 use crate::helpers::misc::compute_epoch_at_slot;
 use crate::helpers::predicates::is_slashable_attestation_data;
-use crate::helpers::votes::is_valid_indexed_attestation;
+use crate::helpers::votes::{is_valid_attestation, is_valid_indexed_attestation};
 use crate::signing::Context;
 use crate::types::ValidatorIndex;
 use crate::types::{Attestation, AttestationData, AttesterSlashing, Checkpoint, IndexedAttestation, Root, Slot};
@@ -30,7 +30,7 @@ pub struct ValidAttestation {
 /// A cheap check has ended the matter.
 type Early = Box<AttestationAction>;
 
-impl Store {
+impl View {
     /// Checks an attestation, with its signature unless the context trusts it. Those in a valid block
     /// (`is_from_block`) may be older.
     ///
@@ -44,14 +44,21 @@ impl Store {
         if let Err(action) = self.validate_on_attestation(&attestation.data, is_from_block) {
             return *action;
         }
-        let target = attestation.data.target;
-        let checked = self.compute_checkpoint_state(target).and_then(|target_state| {
-            let indexed = get_indexed_attestation(&target_state.state, attestation)?;
-            is_valid_indexed_attestation(&target_state.state, ctx, &indexed)?;
-            ctx.verify_collected()?;
-            self.vote_of(indexed, target_state)
-        });
+        let checked = self.validate_voters(ctx, attestation);
         checked.map_or_else(AttestationAction::Reject, AttestationAction::Accept)
+    }
+
+    /// The second half of `validate_attestation`: who voted, and the signature. For a vote that `DelayUntilSlot` put off,
+    /// which is the last check of the first half for all but votes from a future epoch: its voters need not be worked out
+    /// again when its time has come.
+    ///
+    /// Spec: phase0/fork-choice.md, `on_attestation`, from `store_target_checkpoint_state` on.
+    pub fn validate_voters(&self, ctx: &mut Context, attestation: &Attestation) -> Result<ValidAttestation, Invalid> {
+        let target_state = self.compute_checkpoint_state(attestation.data.target)?;
+        let indexed = get_indexed_attestation(&target_state.state, attestation)?;
+        is_valid_attestation(&target_state.state, ctx, attestation, &indexed.attesting_indices)?;
+        ctx.verify_collected()?;
+        self.vote_of(indexed, target_state)
     }
 
     fn vote_of(
@@ -125,27 +132,6 @@ impl Store {
         Ok(())
     }
 
-    /// Enters votes. False if their block has gone meanwhile.
-    ///
-    /// Spec: phase0/ and gloas/fork-choice.md, `update_latest_messages`.
-    pub fn apply_attestation(&mut self, attestation: &ValidAttestation) -> bool {
-        let Some(place) = self.blocks.place(&attestation.beacon_block_root) else {
-            return false;
-        };
-        self.keep_checkpoint_state(attestation.target, Arc::clone(&attestation.target_state));
-        for index in &attestation.attesting_indices {
-            self.votes.update(
-                self.blocks.nodes(),
-                *index,
-                attestation.slot,
-                place,
-                attestation.payload_present,
-                attestation.by_epoch,
-            );
-        }
-        true
-    }
-
     /// Checks a proof of voting twice; returns those who did.
     ///
     /// Spec: phase0/fork-choice.md, `on_attester_slashing`.
@@ -175,11 +161,34 @@ impl Store {
             .filter(|index| second.attesting_indices.binary_search(index).is_ok())
             .collect())
     }
+}
+
+impl Store {
+    /// Enters votes. False if their block has gone meanwhile.
+    ///
+    /// Spec: phase0/ and gloas/fork-choice.md, `update_latest_messages`.
+    pub fn apply_attestation(&mut self, attestation: &ValidAttestation) -> bool {
+        let Some(place) = self.blocks.place(&attestation.beacon_block_root) else {
+            return false;
+        };
+        self.keep_checkpoint_state(attestation.target, Arc::clone(&attestation.target_state));
+        for index in &attestation.attesting_indices {
+            self.votes.update(
+                self.view.blocks.nodes(),
+                *index,
+                attestation.slot,
+                place,
+                attestation.payload_present,
+                attestation.by_epoch,
+            );
+        }
+        true
+    }
 
     /// Takes away the voice of those who voted twice.
     pub fn apply_attester_slashing(&mut self, indices: &[ValidatorIndex]) {
         for index in indices {
-            self.votes.exclude(self.blocks.nodes(), *index);
+            self.votes.exclude(self.view.blocks.nodes(), *index);
         }
     }
 }

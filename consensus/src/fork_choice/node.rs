@@ -74,6 +74,8 @@ pub struct Node {
     pub proposer_index: ValidatorIndex,
     /// The root of its parent.
     pub parent_root: Root,
+    /// The root of the state after it, as the block says.
+    pub state_root: Root,
     /// The place of its parent; `None` for the oldest block kept.
     pub(super) parent: Option<u32>,
     /// Whether it builds on its parent's payload; before Gloas always. Spec: `get_parent_payload_status`.

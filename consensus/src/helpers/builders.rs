@@ -5,12 +5,12 @@
 //! An index whose builder has left may be given to another, and a key that was there before may come back under another
 //! index. The lookup by key therefore belongs to one state: it is cloned with it and changed where the registry is.
 
-use crate::constants::{DOMAIN_BUILDER_DEPOSIT, FAR_FUTURE_EPOCH};
+use crate::constants::FAR_FUTURE_EPOCH;
 use crate::helpers::accessors::{get_current_epoch, get_previous_epoch};
 use crate::helpers::math::add;
 use crate::helpers::misc::compute_epoch_at_slot;
 use crate::preset::{MIN_DEPOSIT_AMOUNT, SLOTS_PER_EPOCH};
-use crate::signing::{is_valid_deposit_signature, is_valid_deposit_signature_in};
+use crate::signing::{DepositProof, DepositSignatures};
 use crate::ssz::PersistentList;
 use crate::state::State;
 use crate::types::{BLSPubkey, Builder, BuilderDepositRequest, BuilderIndex, BuilderPendingPayment, ExecutionAddress};
@@ -133,24 +133,17 @@ pub fn can_builder_cover_bid(state: &State, builder_index: BuilderIndex, bid_amo
         .is_some_and(|free| free >= bid_amount))
 }
 
-/// Whether a deposit with a valid signature waits for this key. Checks signatures, so its answers are worth keeping.
+/// Whether a deposit with a valid signature waits for this key. `signatures` are the state's.
 ///
 /// Spec: gloas/beacon-chain.md, `is_pending_validator`.
 pub fn is_pending_validator<'a>(
     config: &Config,
+    signatures: &DepositSignatures,
     pending_deposits: impl IntoIterator<Item = &'a PendingDeposit>,
     pubkey: &BLSPubkey,
 ) -> bool {
     let mut own = pending_deposits.into_iter().filter(|deposit| deposit.pubkey == *pubkey);
-    own.any(|deposit| {
-        is_valid_deposit_signature(
-            config,
-            &deposit.pubkey,
-            &deposit.withdrawal_credentials,
-            deposit.amount,
-            &deposit.signature,
-        )
-    })
+    own.any(|deposit| signatures.accept(&DepositProof::of_pending(config, deposit)))
 }
 
 /// Where the payment for the block of `slot` stands in `builder_pending_payments`, which hold two epochs; `None` outside
@@ -194,16 +187,13 @@ pub fn settle_builder_payment(state: &mut State, payment_index: u64) -> Result<(
     Ok(())
 }
 
-/// Whether a builder's proof of possession is valid. Spec: gloas/beacon-chain.md, `is_valid_builder_deposit_signature`.
-pub fn is_valid_builder_deposit_signature(config: &Config, request: &BuilderDepositRequest) -> bool {
-    is_valid_deposit_signature_in(
-        DOMAIN_BUILDER_DEPOSIT,
-        config,
-        &request.pubkey,
-        &request.withdrawal_credentials,
-        request.amount,
-        &request.signature,
-    )
+/// Whether a builder's proof of possession is valid, as the state judges it.
+///
+/// Spec: gloas/beacon-chain.md, `is_valid_builder_deposit_signature`.
+pub fn is_valid_builder_deposit_signature(state: &State, config: &Config, request: &BuilderDepositRequest) -> bool {
+    state
+        .deposit_signatures
+        .accept(&DepositProof::of_builder(config, request))
 }
 
 /// The first index whose builder has left and was paid out, else the next one.

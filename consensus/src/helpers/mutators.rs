@@ -11,6 +11,7 @@ use crate::helpers::churn::{
 };
 use crate::helpers::math::{add, div, mul, sub};
 use crate::helpers::misc::compute_activation_exit_epoch;
+use crate::helpers::target_balances::note_slashing;
 use crate::preset::{
     EPOCHS_PER_SLASHINGS_VECTOR, MIN_ACTIVATION_BALANCE, MIN_SLASHING_PENALTY_QUOTIENT,
     MIN_SLASHING_PENALTY_QUOTIENT_ALTAIR, MIN_SLASHING_PENALTY_QUOTIENT_BELLATRIX,
@@ -169,7 +170,7 @@ pub fn compute_consolidation_epoch_and_update_churn(
     Ok(epoch)
 }
 
-/// Slashes a validator; `whistleblower_index` is the proposer unless given.
+/// Slashes a validator; `whistleblower_index` is the proposer unless given. Returns what the proposer got for it, in Gwei.
 ///
 /// Spec: phase0/, altair/, bellatrix/ and electra/beacon-chain.md, `slash_validator`.
 pub fn slash_validator(
@@ -177,9 +178,10 @@ pub fn slash_validator(
     config: &Config,
     slashed_index: ValidatorIndex,
     whistleblower_index: Option<ValidatorIndex>,
-) -> Result<(), Invalid> {
+) -> Result<Gwei, Invalid> {
     let epoch = get_current_epoch(state);
     initiate_validator_exit(state, config, slashed_index)?;
+    note_slashing(state, slashed_index);
     let slashed = validator_mut(state, slashed_index)?;
     slashed.slashed = true;
     slashed.withdrawable_epoch = slashed.withdrawable_epoch.max(add(epoch, EPOCHS_PER_SLASHINGS_VECTOR)?);
@@ -207,7 +209,9 @@ pub fn slash_validator(
         whistleblower_reward / PROPOSER_REWARD_QUOTIENT
     };
     increase_balance(state, proposer_index, proposer_reward)?;
-    increase_balance(state, whistleblower_index, whistleblower_reward - proposer_reward)
+    increase_balance(state, whistleblower_index, whistleblower_reward - proposer_reward)?;
+    let is_both = whistleblower_index == proposer_index;
+    Ok(if is_both { whistleblower_reward } else { proposer_reward })
 }
 
 /// The part of the balance that slashing takes at once, as a quotient, at `fork`.

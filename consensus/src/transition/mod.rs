@@ -40,6 +40,9 @@ pub fn state_transition<'b>(
     validate_result: bool,
 ) -> Result<(State, Option<NewPayloadRequest<'b>>), Invalid> {
     let mut post = state.clone();
+    if let Some(signatures) = &ctx.deposit_signatures {
+        post.deposit_signatures = signatures.clone();
+    }
     let result = transition(&mut post, signed_block, ctx, validate_result);
     if result.is_err() {
         ctx.forget_collected();

@@ -79,6 +79,12 @@ impl AggregateSignature {
         unsafe { blst::blst_p2_add_or_double_affine(&raw mut self.0, &raw const self.0, &raw const signature.0) };
     }
 
+    /// Adds another sum.
+    pub fn merge(&mut self, other: &Self) {
+        // SAFETY: reads two points and writes one, which may be the first.
+        unsafe { blst::blst_p2_add_or_double(&raw mut self.0, &raw const self.0, &raw const other.0) };
+    }
+
     /// The sum so far.
     pub fn signature(&self) -> Signature {
         let mut point = blst_p2_affine::default();

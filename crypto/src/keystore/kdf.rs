@@ -19,6 +19,9 @@ pub enum NewKdf {
     /// is nothing to guess, and a hundred keystores open in a moment. For this program's own files only; never for a
     /// password that a person chose.
     RandomPassword,
+    /// PBKDF2 with c = 1024: for the keys of throwaway local networks only, of which hundreds are made and opened at once.
+    /// Other tools may refuse such a keystore.
+    Throwaway,
 }
 
 impl NewKdf {
@@ -33,6 +36,7 @@ impl NewKdf {
             },
             Self::Pbkdf2 => Kdf::Pbkdf2 { c: 1 << 18, salt },
             Self::RandomPassword => Kdf::Pbkdf2 { c: 1, salt },
+            Self::Throwaway => Kdf::Pbkdf2 { c: 1 << 10, salt },
         }
     }
 }

@@ -5,6 +5,10 @@
 //! since equal parts would share memory in a tree. The same arguments give the same state.
 #![forbid(unsafe_code)]
 
+mod block;
+
+pub use block::{Votes, signed_block};
+
 use consensus::constants::{
     COMPOUNDING_WITHDRAWAL_PREFIX, ETH1_ADDRESS_WITHDRAWAL_PREFIX, FAR_FUTURE_EPOCH, G2_POINT_AT_INFINITY,
 };
@@ -25,6 +29,9 @@ pub const EPOCH: u64 = 400_000;
 
 /// Gwei in an Ether.
 const ETHER: u64 = 1_000_000_000;
+
+/// The secret key of validator 0.
+const FIRST_SECRET: u64 = 7;
 
 /// What a state is made with.
 #[derive(Clone, Copy, Debug)]
@@ -54,7 +61,7 @@ impl Shape {
 /// Never: the number is a valid key.
 pub fn first_secret_key() -> SecretKey {
     let mut bytes = [0; 32];
-    bytes[31] = 7;
+    bytes[24..].copy_from_slice(&FIRST_SECRET.to_be_bytes());
     SecretKey::from_bytes(&bytes).expect("seven is a valid secret key")
 }
 
@@ -257,6 +264,39 @@ fn sync_committee(keys: &[PublicKey], shape: Shape, numbers: &mut Numbers) -> Sy
 #[cfg(test)]
 mod tests {
     use super::*;
+    use consensus::keys::Keys;
+    use consensus::signing::Context;
+    use consensus::transition::{process_block, process_slots, verify_block_signature};
+
+    #[test]
+    fn a_chain_of_blocks_has_valid_signatures() {
+        let config = Config::standard();
+        let mut state = fulu_state(Shape::like_mainnet(3000), &config);
+        state.current_epoch_participation.update(|_, _| Some(0));
+        let keys = Keys::of(&state).unwrap();
+        for votes in [Votes::Usual, Votes::Full, Votes::Usual] {
+            let slot = state.slot + 1;
+            process_slots(&mut state, &config, slot).unwrap();
+            let block = signed_block(&state, &config, &keys, votes).unwrap();
+            let voters: usize = block
+                .message
+                .body
+                .attestations
+                .iter()
+                .map(|vote| vote.aggregation_bits.count_ones())
+                .sum();
+            assert_eq!(
+                voters > 4 * 3000 / SLOTS_PER_EPOCH as usize * 95 / 220,
+                votes == Votes::Full,
+                "{voters} voters"
+            );
+            let mut ctx = Context::collecting(&config, &keys);
+            verify_block_signature(&state, &mut ctx, &block).unwrap();
+            process_block(&mut state, &mut ctx, &block.message).unwrap();
+            ctx.verify_collected().unwrap();
+            assert_eq!(state.hash_tree_root(), block.message.state_root);
+        }
+    }
 
     #[test]
     fn a_state_is_repeatable_and_as_large_as_asked() {

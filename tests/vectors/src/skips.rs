@@ -38,16 +38,6 @@ const fn handler(runner: &'static str, handler: &'static str, reason: &'static s
     }
 }
 
-const fn case(runner: &'static str, handler: &'static str, case: &'static str, reason: &'static str) -> Skip {
-    Skip {
-        fork: "",
-        runner,
-        handler,
-        case,
-        reason,
-    }
-}
-
 const fn fork(fork: &'static str) -> Skip {
     Skip {
         fork,
@@ -59,22 +49,8 @@ const fn fork(fork: &'static str) -> Skip {
 }
 
 const NOT_EXPORTED: &str = "an inner value of a proof check, which the KZG library does not export";
-const UNSIGNED_DEPOSIT: &str = "made with signatures switched off: a deposit whose own signature is wrong, which decides the state, makes a validator";
-
 /// Everything that is skipped.
 pub const SKIPS: &[Skip] = &[
-    case(
-        "fast_confirmation",
-        "is_one_confirmed",
-        "is_one_confirmed_fails_recently_activated_validator_voting_in_empty_slot",
-        UNSIGNED_DEPOSIT,
-    ),
-    case(
-        "fast_confirmation",
-        "is_one_confirmed",
-        "is_one_confirmed_passes_with_new_validator_activated_in_head_state",
-        UNSIGNED_DEPOSIT,
-    ),
     handler("kzg", "compute_challenge", NOT_EXPORTED),
     handler("kzg", "compute_verify_cell_kzg_proof_batch_challenge", NOT_EXPORTED),
     fork("heze"),

@@ -30,7 +30,8 @@ pub fn process_attester_slashing(
     let mut slashed_any = false;
     for index in in_both(&attestation_1.attesting_indices, &attestation_2.attesting_indices) {
         if is_slashable_validator(validator(state, index)?, epoch) {
-            slash_validator(state, ctx.config, index, None)?;
+            let reward = slash_validator(state, ctx.config, index, None)?;
+            ctx.rewards.attester_slashings = ctx.rewards.attester_slashings.saturating_add(reward);
             slashed_any = true;
         }
     }

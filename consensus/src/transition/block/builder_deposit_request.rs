@@ -26,7 +26,7 @@ pub fn process_builder_deposit_request(
     if let Some(builder_index) = builder_index_of(state, &request.pubkey) {
         return top_up(state, ctx.config, builder_index, request.amount);
     }
-    if is_valid_builder_deposit_signature(ctx.config, request) {
+    if is_valid_builder_deposit_signature(state, ctx.config, request) {
         let (address, slot) = (execution_address_of(credentials), state.slot);
         add_builder_to_registry(
             state,

@@ -8,7 +8,7 @@ use crate::helpers::math::add;
 use crate::helpers::misc::get_max_effective_balance;
 use crate::helpers::mutators::increase_balance;
 use crate::preset::{EFFECTIVE_BALANCE_INCREMENT, MAX_EFFECTIVE_BALANCE};
-use crate::signing::{Context, is_valid_deposit_signature};
+use crate::signing::{Context, DepositProof};
 use crate::ssz::Ssz;
 use crate::ssz::proof::is_valid_merkle_branch;
 use crate::state::State;
@@ -32,8 +32,8 @@ pub fn process_deposit(state: &mut State, ctx: &mut Context, deposit: &Deposit) 
     apply_deposit(state, ctx, &deposit.data)
 }
 
-/// Credits a deposit; one of a new key whose signature is not valid is passed over. Deposit signatures are checked even
-/// where the context trusts signatures, since they decide what happens.
+/// Credits a deposit; one of a new key whose signature is not valid is passed over. The state says how deposit signatures
+/// are judged: also where the context trusts signatures, since they decide what happens.
 ///
 /// Spec: phase0/ and electra/beacon-chain.md, `apply_deposit`.
 pub fn apply_deposit(state: &mut State, ctx: &Context, data: &DepositData) -> Result<(), Invalid> {
@@ -42,17 +42,12 @@ pub fn apply_deposit(state: &mut State, ctx: &Context, data: &DepositData) -> Re
         Some(_) if is_queued => {}
         Some(index) => return increase_balance(state, index, data.amount),
         None => {
-            let DepositData {
-                pubkey,
-                withdrawal_credentials,
-                amount,
-                signature,
-            } = data;
-            if !is_valid_deposit_signature(ctx.config, pubkey, withdrawal_credentials, *amount, signature) {
+            let proof = DepositProof::of_deposit(ctx.config, data);
+            if !state.deposit_signatures.accept(&proof) {
                 return Ok(());
             }
-            let at_once = if is_queued { 0 } else { *amount };
-            add_validator_to_registry(state, *pubkey, *withdrawal_credentials, at_once)?;
+            let at_once = if is_queued { 0 } else { data.amount };
+            add_validator_to_registry(state, data.pubkey, data.withdrawal_credentials, at_once)?;
         }
     }
     if is_queued {

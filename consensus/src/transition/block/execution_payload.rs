@@ -76,7 +76,9 @@ fn max_blobs_per_block(state: &State, config: &Config) -> u64 {
 }
 
 /// The header of a payload, up to Fulu: its lists replaced by their roots.
-pub(crate) fn header_of(fork: Fork, payload: &ExecutionPayload) -> ExecutionPayloadHeader {
+///
+/// Spec: "Payload header" in `process_execution_payload` of bellatrix, capella and deneb/beacon-chain.md.
+pub fn header_of(fork: Fork, payload: &ExecutionPayload) -> ExecutionPayloadHeader {
     let transactions_shape = [
         Bound::Fixed(MAX_TRANSACTIONS_PER_PAYLOAD),
         Bound::Fixed(MAX_BYTES_PER_TRANSACTION),

@@ -24,7 +24,7 @@ mod voluntary_exit;
 mod withdrawal_request;
 mod withdrawals;
 
-pub use attestation::process_attestation;
+pub use attestation::{check_attestation_data, process_attestation};
 pub use attester_slashing::process_attester_slashing;
 pub use block_header::process_block_header;
 pub use bls_to_execution_change::process_bls_to_execution_change;
@@ -34,14 +34,13 @@ pub use consolidation_request::{is_valid_switch_to_compounding_request, process_
 pub use deposit::process_deposit;
 pub use deposit_request::process_deposit_request;
 pub use eth1_data::process_eth1_data;
-pub(crate) use execution_payload::header_of;
 pub use execution_payload::{
-    is_execution_enabled, is_merge_transition_block, is_merge_transition_complete, process_execution_payload,
+    header_of, is_execution_enabled, is_merge_transition_block, is_merge_transition_complete, process_execution_payload,
 };
 pub use execution_payload_bid::{process_execution_payload_bid, verify_execution_payload_bid_signature};
 pub use execution_payload_envelope::{verify_execution_payload_envelope, verify_execution_payload_envelope_signature};
 pub use expected_withdrawals::{ExpectedWithdrawals, get_expected_withdrawals};
-pub use operations::process_operations;
+pub use operations::{expected_deposit_count, process_operations};
 pub use parent_execution_payload::{apply_parent_execution_payload, process_parent_execution_payload};
 pub use payload_attestation::process_payload_attestation;
 pub use proposer_slashing::process_proposer_slashing;
@@ -54,12 +53,13 @@ pub use withdrawals::process_withdrawals;
 use super::NewPayloadRequest;
 use crate::Invalid;
 use crate::fork::Fork;
-use crate::signing::Context;
+use crate::signing::{Context, ProposerRewards};
 use crate::state::State;
 use crate::types::BeaconBlock;
 
 /// Applies a block to a state at its slot. Returns what the execution engine has to be asked, if the block has a payload
-/// to execute. An error leaves the state half-changed: the caller owns a clone.
+/// to execute; what the proposer earned is left in the context. An error leaves the state half-changed: the caller owns a
+/// clone.
 ///
 /// Spec: `process_block` in beacon-chain.md of phase0, altair, bellatrix, capella, gloas.
 pub fn process_block<'b>(
@@ -68,6 +68,7 @@ pub fn process_block<'b>(
     block: &'b BeaconBlock,
 ) -> Result<Option<NewPayloadRequest<'b>>, Invalid> {
     state.prepare();
+    ctx.rewards = ProposerRewards::default();
     let body = &block.body;
     if state.at >= Fork::Gloas {
         process_parent_execution_payload(state, ctx, block)?;

@@ -76,17 +76,24 @@ fn process_execution_requests(state: &mut State, ctx: &mut Context, body: &Beaco
     Ok(())
 }
 
-/// A block brings the deposits that are outstanding, as many as it has room for.
-fn check_deposit_count(state: &State, body: &BeaconBlockBody) -> Result<(), Invalid> {
-    let expected = if state.at >= Fork::Fulu {
-        0
-    } else if state.at >= Fork::Electra {
+/// How many deposits of the contract the next block has to bring: those that are outstanding, as far as it has room.
+///
+/// Spec: in `process_operations` of phase0, electra and fulu/beacon-chain.md; electra/validator.md,
+/// `get_eth1_pending_deposit_count`.
+pub fn expected_deposit_count(state: &State) -> Result<u64, Invalid> {
+    if state.at >= Fork::Fulu {
+        return Ok(0);
+    }
+    if state.at >= Fork::Electra {
         // Those that the execution layer reports by requests are not brought by blocks.
         let limit = state.eth1_data.deposit_count.min(state.deposit_requests_start_index);
-        limit.saturating_sub(state.eth1_deposit_index).min(MAX_DEPOSITS)
-    } else {
-        sub(state.eth1_data.deposit_count, state.eth1_deposit_index)?.min(MAX_DEPOSITS)
-    };
+        return Ok(limit.saturating_sub(state.eth1_deposit_index).min(MAX_DEPOSITS));
+    }
+    Ok(sub(state.eth1_data.deposit_count, state.eth1_deposit_index)?.min(MAX_DEPOSITS))
+}
+
+fn check_deposit_count(state: &State, body: &BeaconBlockBody) -> Result<(), Invalid> {
+    let expected = expected_deposit_count(state)?;
     let count = body.deposits.len() as u64;
     ensure!(
         count == expected,

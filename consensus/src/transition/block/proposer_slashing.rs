@@ -47,7 +47,9 @@ pub fn process_proposer_slashing(
     if state.at >= Fork::Gloas {
         forget_payment(state, header_1)?;
     }
-    slash_validator(state, ctx.config, proposer_index, None)
+    let reward = slash_validator(state, ctx.config, proposer_index, None)?;
+    ctx.rewards.proposer_slashings = ctx.rewards.proposer_slashings.saturating_add(reward);
+    Ok(())
 }
 
 /// They are two, of one proposer, for one slot.

@@ -41,7 +41,7 @@ impl Deltas {
 
 /// What the flags of the previous epoch are worth to a validator, by its effective balance.
 #[derive(Clone, Debug)]
-pub struct FlagRewards {
+pub(crate) struct FlagRewards {
     leak: bool,
     base_reward_per_increment: Gwei,
     active_increments: u64,
@@ -66,7 +66,7 @@ impl FlagRewards {
     }
 
     /// For having earned the flag: nothing during a leak.
-    pub fn reward(&self, flag_index: usize, increments: u64) -> Result<Gwei, Invalid> {
+    pub(super) fn reward(&self, flag_index: usize, increments: u64) -> Result<Gwei, Invalid> {
         if self.leak {
             return Ok(0);
         }
@@ -76,7 +76,7 @@ impl FlagRewards {
     }
 
     /// For not having earned the flag: nothing for the head.
-    pub fn penalty(&self, flag_index: usize, increments: u64) -> Result<Gwei, Invalid> {
+    pub(super) fn penalty(&self, flag_index: usize, increments: u64) -> Result<Gwei, Invalid> {
         if flag_index == TIMELY_HEAD_FLAG_INDEX {
             return Ok(0);
         }

@@ -9,7 +9,7 @@ use crate::helpers::math::add;
 use crate::helpers::misc::compute_start_slot_at_epoch;
 use crate::helpers::mutators::increase_balance;
 use crate::preset::MAX_PENDING_DEPOSITS_PER_EPOCH;
-use crate::signing::is_valid_deposit_signature;
+use crate::signing::DepositProof;
 use crate::state::State;
 use crate::transition::block::deposit::add_validator_to_registry;
 use crate::types::{Gwei, PendingDeposit, ValidatorIndex};
@@ -131,11 +131,11 @@ pub fn apply_pending_deposit(
         return Ok(Some(index));
     }
     // Verify the deposit signature (proof of possession) which is not checked by the deposit contract
-    let (pubkey, credentials) = (&deposit.pubkey, &deposit.withdrawal_credentials);
-    if !is_valid_deposit_signature(config, pubkey, credentials, deposit.amount, &deposit.signature) {
+    let proof = DepositProof::of_pending(config, deposit);
+    if !state.deposit_signatures.accept(&proof) {
         return Ok(None);
     }
     let index = state.validators.len() as ValidatorIndex;
-    add_validator_to_registry(state, *pubkey, *credentials, deposit.amount)?;
+    add_validator_to_registry(state, deposit.pubkey, deposit.withdrawal_credentials, deposit.amount)?;
     Ok(Some(index))
 }

@@ -16,7 +16,7 @@ use crate::preset::{
     BUILDER_PENDING_PAYMENTS_LENGTH, MIN_SEED_LOOKAHEAD, PTC_SIZE, PTC_WINDOW_LENGTH, SLOTS_PER_EPOCH,
     SLOTS_PER_HISTORICAL_ROOT,
 };
-use crate::signing::is_valid_deposit_signature;
+use crate::signing::DepositProof;
 use crate::ssz::{Bytes, PersistentList, Ssz, Vector};
 use crate::state::State;
 use crate::types::{
@@ -86,6 +86,8 @@ pub fn initialize_ptc_window(state: &State) -> Result<Vector<Vector<ValidatorInd
 pub fn onboard_builders_from_pending_deposits(state: &mut State, config: &Config) -> Result<(), Invalid> {
     let deposits = state.pending_deposits.to_vec();
     let of_validators = keys_of_validators(state, &deposits);
+    let signatures = state.deposit_signatures.clone();
+    let is_valid = |deposit: &PendingDeposit| signatures.accept(&DepositProof::of_pending(config, deposit));
     let mut builders: HashMap<BLSPubkey, BuilderIndex> = HashMap::new();
     let mut kept = KeptDeposits::default();
     for deposit in deposits {
@@ -95,10 +97,10 @@ pub fn onboard_builders_from_pending_deposits(state: &mut State, config: &Config
             let builder = builder_mut(state, *index)?;
             builder.balance = add(builder.balance, deposit.amount)?;
         } else if !is_builder_withdrawal_credential(&deposit.withdrawal_credentials)
-            || kept.is_pending_validator(config, &deposit.pubkey)
+            || kept.is_pending_validator(is_valid, &deposit.pubkey)
         {
             kept.push_of_new_validator(deposit);
-        } else if is_valid(config, &deposit) {
+        } else if is_valid(&deposit) {
             // Nobody has left yet, so that the new builder stands at the end.
             builders.insert(deposit.pubkey, state.builders.len() as BuilderIndex);
             let mut address = Bytes::ZERO;
@@ -121,11 +123,6 @@ fn keys_of_validators(state: &State, deposits: &[PendingDeposit]) -> HashSet<BLS
     keys.filter(|pubkey| wanted.contains(pubkey)).collect()
 }
 
-fn is_valid(config: &Config, deposit: &PendingDeposit) -> bool {
-    let (pubkey, credentials) = (&deposit.pubkey, &deposit.withdrawal_credentials);
-    is_valid_deposit_signature(config, pubkey, credentials, deposit.amount, &deposit.signature)
-}
-
 /// Deposits that stay in the queue, and what is known of the keys among them that are no validators' yet.
 #[derive(Default)]
 struct KeptDeposits {
@@ -144,12 +141,12 @@ impl KeptDeposits {
     }
 
     /// Spec: gloas/beacon-chain.md, `is_pending_validator`, which checks every signature of the key again each time.
-    fn is_pending_validator(&mut self, config: &Config, pubkey: &BLSPubkey) -> bool {
+    fn is_pending_validator(&mut self, is_valid: impl Fn(&PendingDeposit) -> bool, pubkey: &BLSPubkey) -> bool {
         if self.valid.contains(pubkey) {
             return true;
         }
         let places = self.unchecked.remove(pubkey).unwrap_or_default();
-        let is_valid = places.into_iter().any(|place| is_valid(config, &self.deposits[place]));
+        let is_valid = places.into_iter().any(|place| is_valid(&self.deposits[place]));
         if is_valid {
             self.valid.insert(*pubkey);
         }

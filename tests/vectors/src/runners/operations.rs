@@ -10,6 +10,7 @@ use consensus::transition::block as apply;
 use consensus::types::BeaconBlockBody;
 use consensus::{Config, Fork, Invalid, State};
 
+use super::state::read as read_state;
 use crate::{BlsSetting, Case, Failure, Outcome, Verdict};
 
 /// What an operation does, once it is read from the case.
@@ -149,8 +150,7 @@ pub(super) fn run(case: &Case) -> Outcome {
         .find(|(name, _)| *name == handler)
         .map(|(_, reader)| reader);
     let step = reader.ok_or_else(|| Failure::new(format!("unknown handler '{handler}'")))?(case)?;
-    let pre = case.ssz("pre.ssz_snappy")?;
-    let pre = State::decode(&pre, case.fork()).map_err(|error| Failure::new(format!("pre state: {error}")))?;
+    let pre = read_state(case, "pre.ssz_snappy")?;
     let keys = Keys::of(&pre).map_err(|error| Failure::new(format!("keys of the pre state: {error}")))?;
     let config = Config::standard();
     let ways = match case.bls_setting()? {
@@ -160,11 +160,7 @@ pub(super) fn run(case: &Case) -> Outcome {
     let mut verdict = Verdict::Valid;
     for signatures in ways {
         let how = format!("with signatures {signatures:?}");
-        let mut ctx = Context {
-            config: &config,
-            keys: &keys,
-            signatures,
-        };
+        let mut ctx = Context::with(&config, &keys, signatures);
         let mut state = pre.clone();
         state.prepare();
         let result = step(&mut state, &mut ctx).and_then(|()| ctx.verify_collected());

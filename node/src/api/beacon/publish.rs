@@ -1,0 +1,95 @@
+//! Blocks that validator clients publish.
+
+use crate::api::http::{ANY, Answer, Call, Error, Router, Upload, excerpt};
+use crate::api::reply::only;
+use crate::api::{ApiContext, Context, upload};
+use crate::chain::Imported;
+use crate::publish::publish_block;
+use crate::work::Lane;
+use consensus::Fork;
+use consensus::helpers::misc::compute_epoch_at_slot;
+use consensus::types::{Blob, KZGProof, SignedBeaconBlock, SignedBlockContents, Slot};
+use hyper::StatusCode;
+
+pub(super) fn routes(router: &mut Router<ApiContext>) {
+    router.post("/eth/v2/beacon/blocks", BLOCK, ANY, publish);
+    router.post("/eth/v2/beacon/blinded_blocks", BLOCK, ANY, publish_blinded);
+}
+
+/// A payload may have 10 MiB (`MAX_PAYLOAD_SIZE`), and 21 blobs have 2.75 MB; JSON takes twice that.
+const BLOCK: Upload = Upload::json_or_ssz(32 << 20);
+
+/// Spec: beacon-APIs, `BroadcastValidation`. A block is always checked in full, and against others of its proposer that
+/// were seen, before anybody else gets it; so the three are the same here.
+fn check_broadcast_validation(call: &Call) -> Result<(), Error> {
+    match call.query.one("broadcast_validation")? {
+        None | Some("gossip" | "consensus" | "consensus_and_equivocation") => Ok(()),
+        Some(other) => Err(Error::bad_request(format!(
+            "broadcast_validation '{}' is none of gossip, consensus, consensus_and_equivocation",
+            excerpt(other)
+        ))),
+    }
+}
+
+/// The fork that the header names must be that of the block's slot: it decided on how the block was read.
+fn check_fork(context: &ApiContext, slot: Slot, named: Fork) -> Result<(), Error> {
+    let fork = context.chain.config().fork_at_epoch(compute_epoch_at_slot(slot));
+    if fork == named {
+        return Ok(());
+    }
+    let message = format!("Eth-Consensus-Version is {named}, a block of slot {slot} is of {fork}");
+    Err(Error::bad_request(message))
+}
+
+/// Spec: beacon-APIs, `publishBlockV2`.
+async fn publish(context: Context, mut call: Call) -> Answer {
+    check_broadcast_validation(&call)?;
+    let fork = call.consensus_version()?;
+    if fork >= Fork::Gloas {
+        return Err(Error::bad_request(format!("this version makes no blocks of {fork}")));
+    }
+    let (block, blobs, proofs) = if fork >= Fork::Deneb {
+        let contents: SignedBlockContents = upload::value(&context, &mut call, fork, Lane::Produce).await?;
+        (contents.signed_block, contents.blobs, contents.kzg_proofs)
+    } else {
+        let block: SignedBeaconBlock = upload::value(&context, &mut call, fork, Lane::Produce).await?;
+        (block, Vec::new(), Vec::new())
+    };
+    import(&context, fork, block, blobs, proofs).await
+}
+
+async fn import(
+    context: &ApiContext,
+    fork: Fork,
+    block: SignedBeaconBlock,
+    blobs: Vec<Blob>,
+    proofs: Vec<KZGProof>,
+) -> Answer {
+    let slot = block.message.slot;
+    check_fork(context, slot, fork)?;
+    match publish_block(&context.chain, block, blobs, proofs).await? {
+        Imported::Done | Imported::Known => Ok(only(StatusCode::OK)),
+        Imported::Waiting(why) => {
+            tracing::warn!(slot, "a published block is not in the chain yet: {why}");
+            Ok(only(StatusCode::ACCEPTED))
+        }
+        Imported::Rejected(why) => {
+            tracing::warn!(slot, %why, "a published block is refused");
+            Err(Error::bad_request(format!("the block is refused: {why}")))
+        }
+    }
+}
+
+/// Spec: beacon-APIs, `publishBlindedBlockV2`. Before Bellatrix it takes the block itself.
+async fn publish_blinded(context: Context, mut call: Call) -> Answer {
+    check_broadcast_validation(&call)?;
+    let fork = call.consensus_version()?;
+    if fork < Fork::Bellatrix {
+        let block: SignedBeaconBlock = upload::value(&context, &mut call, fork, Lane::Produce).await?;
+        return import(&context, fork, block, Vec::new(), Vec::new()).await;
+    }
+    // This node hands out no blinded blocks, so it knows nobody who could show the payload of one.
+    Err(Error::unavailable(
+        "no builder is set up that could show the payload of a blinded block",
+    ))
+}

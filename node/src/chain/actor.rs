@@ -1,0 +1,656 @@
+//! The chain thread: owns the fork choice and is its only writer. It waits for nothing but its queue; what is dear is
+//! done by workers and comes back as a value.
+
+use super::handle::{Chain, ChainEvent, Event, Imported, NewBlock};
+use super::import::{CheckedBlock, EngineAnswer, check_block};
+use super::message::{CheckedMessage, Effect};
+use super::pending::{For, Pending};
+use super::snapshot::{Ahead, Head, Snapshot};
+use crate::disk::{Disk, Write};
+use crate::driver::{EngineDriver, Forkchoice};
+use crate::pools::Pools;
+use crate::work::{Busy, Lane};
+use consensus::fork_choice::{BlockAction, ExecutionVerdict, FastConfirmationStore, Store, ValidAttestation};
+use consensus::gossip::{Seen, Verdict};
+use consensus::helpers::misc::{compute_epoch_at_slot, compute_start_slot_at_epoch};
+use consensus::keys::Keys;
+use consensus::slot_clock::Deadline;
+use consensus::ssz::Ssz;
+use consensus::types::{Checkpoint, Epoch, Hash32, Root, Slot};
+use consensus::{Fork, Invalid, ensure};
+use std::collections::BTreeMap;
+use std::sync::mpsc::Receiver;
+use std::sync::{Arc, PoisonError};
+use tokio::sync::oneshot;
+
+/// How many events are taken before the head is looked for again and published: a burst of votes costs one look.
+const EVENTS_AT_ONCE: usize = 64;
+
+/// How many sets of votes may wait for their slot. A slot's worth of aggregates of all committees, twice; single votes
+/// are entered by way of their aggregates where there is no room for more.
+const LATER_MAX: usize = 8192;
+
+/// What the chain thread owns.
+pub(crate) struct Actor {
+    pub(crate) chain: Chain,
+    pub(crate) store: Store,
+    pub(crate) fast: FastConfirmationStore,
+    pub(crate) seen: Seen,
+    pub(crate) pending: Pending,
+    /// Votes by the slot from which they count.
+    pub(crate) later: BTreeMap<Slot, Vec<ValidAttestation>>,
+    pub(crate) later_count: usize,
+    pub(crate) keys: Arc<Keys>,
+    pub(crate) ahead: Arc<Ahead>,
+    /// The block and epoch that a worker is moving on to.
+    pub(crate) ahead_wanted: Option<(Root, Epoch)>,
+    pub(crate) number: u64,
+    pub(crate) disk: Disk,
+    pub(crate) engine: EngineDriver,
+    pub(crate) pools: Arc<Pools>,
+    pub(crate) safe_slots: u64,
+    /// The slot in which fast confirmation ran last.
+    pub(crate) confirmed_slot: Option<Slot>,
+    pub(crate) changed: bool,
+}
+
+impl Actor {
+    /// Handles events until it is told to stop. What waits in the queue then is dropped: nothing of it was acknowledged.
+    pub(crate) fn run(mut self, events: &Receiver<Event>) {
+        while let Ok(event) = events.recv() {
+            let mut taken = 1;
+            let mut next = Some(event);
+            while let Some(event) = next {
+                if matches!(event, Event::Stop) {
+                    self.disk.write(Write::CleanStop);
+                    return;
+                }
+                self.handle(event);
+                next = (taken < EVENTS_AT_ONCE).then(|| events.try_recv().ok()).flatten();
+                taken += 1;
+            }
+            if self.changed {
+                self.update_head();
+            }
+        }
+    }
+
+    fn handle(&mut self, event: Event) {
+        match event {
+            Event::Tick(now_ms) => self.on_tick(now_ms),
+            Event::Block(new, answer) => {
+                // A block may come some milliseconds into its slot, before the next tick.
+                self.on_tick(self.chain.clock.now_ms());
+                self.on_block(*new, answer);
+            }
+            Event::Checked(checked) => self.on_checked(checked),
+            Event::Executed(root, answer) => self.on_executed(root, answer),
+            Event::Ahead(ahead) => self.on_ahead(ahead),
+            Event::Messages(messages) => messages.into_iter().for_each(|message| self.on_message(message)),
+            Event::ProposerHead(slot, answer) => {
+                let head = self.store.get_head();
+                let on = self.store.get_proposer_head(head, slot).unwrap_or(head);
+                // Whoever asked may have gone.
+                let _ = answer.send(on.root);
+            }
+            // Taken by `run`.
+            Event::Stop => {}
+        }
+    }
+
+    fn current_slot(&self) -> Slot {
+        self.store.get_current_slot()
+    }
+
+    fn on_tick(&mut self, now_ms: u64) {
+        let before = self.current_slot();
+        let finalized = self.store.finalized_checkpoint();
+        self.store.on_tick_ms(now_ms);
+        let slot = self.current_slot();
+        if slot > before {
+            self.changed = true;
+            self.release_votes(slot);
+            for root in self.pending.those(|wanted| match wanted {
+                For::Slot(at) => at <= slot,
+                For::Engine => true,
+                _ => false,
+            }) {
+                self.start(root);
+            }
+            let finalized_slot = compute_start_slot_at_epoch(finalized.epoch);
+            self.pending.prune(slot, finalized_slot);
+            self.seen.prune(finalized.epoch, slot);
+            self.pools.prune(slot);
+            self.report(slot);
+        }
+        self.confirm(now_ms, slot);
+    }
+
+    /// One line per slot for the operator, about the slot that has ended.
+    fn report(&self, slot: Slot) {
+        let snapshot = self.chain.snapshot();
+        let head = &snapshot.head;
+        let (justified, finalized) = (self.store.justified_checkpoint(), self.store.finalized_checkpoint());
+        let epoch = compute_epoch_at_slot(slot);
+        let behind = match slot.saturating_sub(1).saturating_sub(head.slot) {
+            0 => String::new(),
+            1 => ", no block in the last slot".to_owned(),
+            slots => format!(", no block for {slots} slots"),
+        };
+        let trust = if head.optimistic {
+            ", payloads not checked yet"
+        } else {
+            ""
+        };
+        tracing::info!(
+            "slot {slot} (epoch {epoch}): head {} of slot {}{behind}{trust}, justified epoch {}, finalized epoch {}",
+            short(&head.root),
+            head.slot,
+            justified.epoch,
+            finalized.epoch
+        );
+    }
+
+    /// Once a slot, shortly before attestations are due. Spec: phase0/fast-confirmation.md, `on_fast_confirmation`.
+    fn confirm(&mut self, now_ms: u64, slot: Slot) {
+        let config = self.store.config();
+        let due = self.chain.clock.slots().due_ms(config, slot, Deadline::Attestation);
+        if self.confirmed_slot == Some(slot) || due.is_none_or(|due| now_ms.saturating_add(CONFIRM_AHEAD_MS) < due) {
+            return;
+        }
+        self.confirmed_slot = Some(slot);
+        match self.fast.on_fast_confirmation(&self.store) {
+            Ok(()) => self.changed = true,
+            Err(why) => tracing::debug!(%why, "fast confirmation gave no answer"),
+        }
+    }
+
+    /// Votes that count from now on.
+    fn release_votes(&mut self, slot: Slot) {
+        let waiting = self.later.split_off(&(slot + 1));
+        let due = std::mem::replace(&mut self.later, waiting);
+        for vote in due.into_values().flatten() {
+            self.later_count -= 1;
+            self.store.apply_attestation(&vote);
+        }
+    }
+
+    fn on_block(&mut self, new: NewBlock, answer: Option<oneshot::Sender<Imported>>) {
+        let block = &new.block.message;
+        let fork = self.store.config().fork_at_epoch(compute_epoch_at_slot(block.slot));
+        let root = block.hash_tree_root(fork);
+        if self.store.blocks().get(&root).is_some() {
+            reply(answer, Imported::Known);
+            return;
+        }
+        let bytes = new.block.encoded_len(fork, &[]);
+        let slot = self.current_slot();
+        if self.pending.insert(root, new, bytes, slot, answer) {
+            self.start(root);
+        }
+    }
+
+    /// Hands a waiting block to a worker and its payload to the engine, if its parent is here.
+    fn start(&mut self, root: Root) {
+        let current_slot = self.current_slot();
+        let Some(waiting) = self.pending.get_mut(&root) else {
+            return;
+        };
+        let block = &waiting.new.block.message;
+        let wanted = if self.store.blocks().get(&block.parent_root).is_none() {
+            Some(For::Parent(block.parent_root))
+        } else if block.slot > current_slot {
+            Some(For::Slot(block.slot))
+        } else {
+            None
+        };
+        if let Some(wanted) = wanted {
+            waiting.wanted = wanted;
+            let sentence = match wanted {
+                For::Parent(parent) => format!("its parent {parent} is not here yet"),
+                _ => format!("it is of slot {}, the clock says {current_slot}", block.slot),
+            };
+            waiting.answer(&Imported::Waiting(sentence));
+            return;
+        }
+        waiting.wanted = For::Answers;
+        waiting.checked = None;
+        waiting.execution = None;
+        // The worker's snapshot must know the time and the parent.
+        if self.changed {
+            self.update_head();
+        }
+        let Some(waiting) = self.pending.get_mut(&root) else {
+            return;
+        };
+        let (chain, new) = (self.chain.clone(), waiting.new.share());
+        let engine = self.engine.clone();
+        let job = Box::new(move || {
+            let snapshot = chain.snapshot();
+            let fork = chain
+                .config
+                .fork_at_epoch(compute_epoch_at_slot(new.block.message.slot));
+            if let Some(answer) = engine.execute(fork, root, &new.block) {
+                chain.tell_certainly(Event::Executed(root, answer));
+            }
+            let checked = check_block(&snapshot, root, &new, |hash| engine.terminal_block(hash));
+            chain.tell_certainly(Event::Checked(Box::new(checked)));
+        });
+        if self.chain.work.push(Lane::Block, job) == Err(Busy) {
+            self.give_up(root, "the node is too busy; hand it in again later");
+        }
+    }
+
+    fn give_up(&mut self, root: Root, why: &str) {
+        if let Some(mut waiting) = self.pending.remove(&root) {
+            waiting.answer(&Imported::Waiting(why.into()));
+        }
+    }
+
+    fn on_checked(&mut self, checked: Box<CheckedBlock>) {
+        let root = checked.root;
+        if let Some(waiting) = self.pending.get_mut(&root) {
+            waiting.checked = Some(checked);
+            self.decide(root);
+        }
+    }
+
+    fn on_executed(&mut self, root: Root, answer: EngineAnswer) {
+        if let ExecutionVerdict::Invalid { latest_valid_hash } = answer.verdict {
+            let parent = self
+                .pending
+                .get_mut(&root)
+                .map(|waiting| waiting.new.block.message.parent_root);
+            let parent = parent.or_else(|| self.store.blocks().get(&root).map(|block| block.parent_root));
+            tracing::warn!(%root, words = answer.words.as_deref().unwrap_or("none"), "the execution client found a payload invalid");
+            self.store
+                .apply_invalid_payload(&root, &parent.unwrap_or(Root::ZERO), latest_valid_hash);
+            self.changed = true;
+        }
+        if let Some(waiting) = self.pending.get_mut(&root) {
+            waiting.execution = Some(answer);
+            self.decide(root);
+        } else if answer.verdict == ExecutionVerdict::Valid && self.store.apply_valid_payload(&root) {
+            self.changed = true;
+        }
+    }
+
+    /// Acts on a block once worker and engine have answered.
+    fn decide(&mut self, root: Root) {
+        let Some(mut waiting) = self.pending.remove(&root) else {
+            return;
+        };
+        // What is wrong by itself needs no engine.
+        let refused = waiting
+            .checked
+            .as_ref()
+            .is_some_and(|checked| !matches!(checked.action, BlockAction::Accept(_)));
+        if waiting.checked.is_none() || waiting.execution.is_none() && !refused {
+            self.pending.put_back(root, waiting);
+            return;
+        }
+        let (Some(checked), execution) = (waiting.checked.take(), waiting.execution.take()) else {
+            return;
+        };
+        let execution = execution.map_or(ExecutionVerdict::Unavailable, |answer| answer.verdict);
+        let execution = match execution {
+            // Spec: sync/optimistic.md, "Helpers": not on top of a chain without payloads that is young.
+            ExecutionVerdict::Optimistic
+                if !self
+                    .store
+                    .is_optimistic_candidate_block(&waiting.new.block.message, self.safe_slots) =>
+            {
+                ExecutionVerdict::Unavailable
+            }
+            verdict => verdict,
+        };
+        let CheckedBlock {
+            action,
+            data,
+            votes,
+            silenced,
+            took,
+            ..
+        } = *checked;
+        let action = if refused {
+            action
+        } else {
+            action.with_verdicts(data, execution)
+        };
+        let imported = match action {
+            BlockAction::Accept(mut valid) => {
+                valid.received_ms = Some(waiting.new.received_ms);
+                match self.enter(*valid, &votes, &silenced) {
+                    Ok(()) => {
+                        tracing::debug!(%root, slot = waiting.new.block.message.slot, ms = took.as_millis(), "block imported");
+                        self.store_block(root, waiting);
+                        self.start_children(root);
+                        return;
+                    }
+                    Err(why) => Imported::Rejected(why),
+                }
+            }
+            BlockAction::Ignore(_) => Imported::Known,
+            BlockAction::Reject(why) => {
+                tracing::warn!(%root, slot = waiting.new.block.message.slot, %why, "a block was refused");
+                Imported::Rejected(why)
+            }
+            BlockAction::DelayUntilParent(parent) | BlockAction::DelayUntilPayload(parent) => {
+                self.put_aside(root, waiting, For::Parent(parent), "its parent is not here yet");
+                return;
+            }
+            BlockAction::DelayUntilSlot(slot) => {
+                self.put_aside(root, waiting, For::Slot(slot), "it is from a later slot");
+                return;
+            }
+            BlockAction::DelayUntilColumns => {
+                self.put_aside(root, waiting, For::Columns, "its data columns are not here yet");
+                return;
+            }
+            BlockAction::DelayUntilExecution => {
+                self.put_aside(root, waiting, For::Engine, "the execution client does not answer");
+                return;
+            }
+        };
+        waiting.answer(&imported);
+    }
+
+    fn put_aside(&mut self, root: Root, mut waiting: super::pending::Waiting, wanted: For, sentence: &str) {
+        waiting.wanted = wanted;
+        waiting.answer(&Imported::Waiting(sentence.into()));
+        self.pending.put_back(root, waiting);
+    }
+
+    fn enter(
+        &mut self,
+        valid: consensus::fork_choice::ValidBlock,
+        votes: &[ValidAttestation],
+        silenced: &[u64],
+    ) -> Result<(), Invalid> {
+        let finalized = self.store.finalized_checkpoint();
+        self.store.apply_block(valid)?;
+        for vote in votes {
+            self.store.apply_attestation(vote);
+        }
+        self.store.apply_attester_slashing(silenced);
+        self.changed = true;
+        ensure!(
+            self.store.finalized_checkpoint().epoch >= finalized.epoch,
+            "finality",
+            "it went back from epoch {}",
+            finalized.epoch
+        );
+        Ok(())
+    }
+
+    /// Writes a block that is in the fork choice; those who wait hear of it when it is on disk.
+    fn store_block(&mut self, root: Root, mut waiting: super::pending::Waiting) {
+        let optimistic = self.store.blocks().is_optimistic(&root);
+        let slot = waiting.new.block.message.slot;
+        let answers = waiting.take_answers();
+        if waiting.new.source == super::handle::Source::Replay {
+            for answer in answers {
+                let _ = answer.send(Imported::Done);
+            }
+        } else {
+            self.disk.write(Write::Block {
+                root,
+                block: Arc::clone(&waiting.new.block),
+                columns: std::mem::take(&mut waiting.new.columns),
+                blobs: std::mem::take(&mut waiting.new.blobs),
+                answers,
+            });
+        }
+        self.chain.publish_event(ChainEvent::Block { slot, root, optimistic });
+    }
+
+    /// Blocks that waited for this one.
+    fn start_children(&mut self, parent: Root) {
+        for root in self.pending.those(|wanted| wanted == For::Parent(parent)) {
+            self.start(root);
+        }
+    }
+
+    fn on_message(&mut self, checked: CheckedMessage) {
+        let verdict = self.seen.settle(checked.verdict, checked.marks);
+        if verdict == Verdict::Accept {
+            match checked.effect {
+                Effect::None => {}
+                Effect::Votes(votes) => {
+                    self.store.apply_attestation(&votes);
+                    self.changed = true;
+                }
+                Effect::Later(votes, slot) => self.keep_votes(slot, *votes),
+                Effect::Silenced(indices) => {
+                    self.store.apply_attester_slashing(&indices);
+                    self.changed = true;
+                }
+            }
+            if let Some(entry) = &checked.entry {
+                self.pools.insert(entry, &checked.message);
+            }
+            self.chain.publish_event(ChainEvent::Message(checked.message));
+        }
+        if let Some(answer) = checked.answer {
+            // Whoever asked may have gone.
+            let _ = answer.send(verdict);
+        }
+    }
+
+    fn keep_votes(&mut self, slot: Slot, votes: ValidAttestation) {
+        if slot <= self.current_slot() {
+            self.store.apply_attestation(&votes);
+            self.changed = true;
+        } else if self.later_count < LATER_MAX {
+            self.later_count += 1;
+            self.later.entry(slot).or_default().push(votes);
+        }
+    }
+
+    /// A worker has moved the head state on.
+    fn on_ahead(&mut self, ahead: Ahead) {
+        self.ahead_wanted = None;
+        if let Some((checkpoint, state)) = &ahead.checkpoint {
+            self.store.apply_checkpoint_state(*checkpoint, Arc::clone(state));
+        }
+        let head = self.store.get_head().root;
+        // One of an older head is still better than one of an older epoch.
+        if ahead.root == head || ahead.epoch() > self.ahead.epoch() {
+            self.ahead = Arc::new(ahead);
+            self.changed = true;
+        }
+    }
+
+    /// Looks for the head, publishes a snapshot, and tells engine, disk and subscribers what is new.
+    fn update_head(&mut self) {
+        self.changed = false;
+        let old = self.chain.snapshot();
+        self.prune_where_finalized(old.finalized());
+        let Some(head) = self.head() else {
+            tracing::error!("the fork choice has lost its head; this is a bug, please report it");
+            return;
+        };
+        self.want_ahead(&head);
+        let snapshot = Arc::new(self.snapshot(head));
+        *self.chain.latest.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&snapshot);
+        self.tell_engine(&old, &snapshot);
+        if snapshot.head.root != old.head.root {
+            self.disk.write(Write::Head(snapshot.head.slot, snapshot.head.root));
+            self.chain.publish_event(head_event(&old, &snapshot));
+        }
+        if snapshot.finalized() != old.finalized() {
+            self.write_finalized(&old, &snapshot);
+            self.chain.publish_event(ChainEvent::Finalized { snapshot });
+        }
+    }
+
+    /// What became final between two snapshots: the older one still has the blocks in between.
+    fn write_finalized(&self, old: &Snapshot, new: &Snapshot) {
+        let checkpoint = new.finalized();
+        let Some(state) = new.block(&checkpoint.root).map(|block| Arc::clone(&block.state)) else {
+            return;
+        };
+        let mut blocks = Vec::new();
+        let mut next = old.block(&checkpoint.root).or_else(|| new.block(&checkpoint.root));
+        while let Some(block) = next {
+            blocks.push((block.slot, block.root));
+            next = old.block(&block.parent_root);
+        }
+        self.disk.write(Write::Finalized {
+            checkpoint,
+            blocks,
+            state,
+        });
+    }
+
+    fn prune_where_finalized(&mut self, before: Checkpoint) {
+        let finalized = self.store.finalized_checkpoint();
+        if finalized == before {
+            return;
+        }
+        self.store.prune();
+        let state = self
+            .store
+            .blocks()
+            .get(&finalized.root)
+            .map(|block| Arc::clone(&block.state));
+        if let Some(state) = state {
+            self.settle_keys(&state);
+            self.pools.prune_operations(&state);
+        }
+    }
+
+    /// Enters the keys of validators that are final.
+    fn settle_keys(&mut self, state: &consensus::State) {
+        if state.validators.len() <= self.keys.len() {
+            return;
+        }
+        let mut keys = Keys::clone(&self.keys);
+        match keys.extend(&state.validators) {
+            Ok(()) => {
+                keys.settle(state.validators.len());
+                self.keys = Arc::new(keys);
+            }
+            Err(why) => tracing::error!(%why, "a key of a finalized state is wrong; this is a bug, please report it"),
+        }
+    }
+
+    fn head(&self) -> Option<Head> {
+        let root = self.store.get_head().root;
+        let block = self.store.blocks().get(&root)?;
+        Some(Head {
+            root,
+            slot: block.slot,
+            state_root: block.state_root,
+            block_hash: block.block_hash,
+            optimistic: self.store.blocks().is_optimistic(&root),
+        })
+    }
+
+    fn snapshot(&mut self, head: Head) -> Snapshot {
+        let view = self.store.view().clone();
+        let block = view.blocks().get(&head.root);
+        let head_state = block.map_or_else(|| Arc::clone(&self.ahead.state), |block| Arc::clone(&block.state));
+        let hash_of = |root: &Root| {
+            view.blocks()
+                .get(root)
+                .map_or(Hash32::default(), |block| block.block_hash)
+        };
+        self.number += 1;
+        Snapshot {
+            number: self.number,
+            head,
+            head_state,
+            ahead: Arc::clone(&self.ahead),
+            safe_block_hash: self.fast.get_safe_execution_block_hash(&self.store),
+            finalized_block_hash: hash_of(&view.finalized_checkpoint().root),
+            keys: Arc::clone(&self.keys),
+            view,
+        }
+    }
+
+    /// Has a worker move the head state to the current epoch, where what is at hand is of another.
+    fn want_ahead(&mut self, head: &Head) {
+        let epoch = compute_epoch_at_slot(self.current_slot());
+        let head_epoch = compute_epoch_at_slot(head.slot);
+        let wanted = (head.root, epoch);
+        let at_hand = self.ahead.epoch() >= epoch && (self.ahead.root == head.root || head_epoch == epoch);
+        // A head of the current epoch has what the state of another in the same epoch on the same chain has, but for
+        // sync committees and exits: take its own state, which costs nothing.
+        let own = head_epoch == epoch && self.ahead.root != head.root;
+        if at_hand && !own || self.ahead_wanted == Some(wanted) {
+            return;
+        }
+        self.ahead_wanted = Some(wanted);
+        let (chain, config) = (self.chain.clone(), Arc::clone(self.store.config()));
+        let state = self
+            .store
+            .blocks()
+            .get(&head.root)
+            .map(|block| Arc::clone(&block.state));
+        let (root, Some(state)) = (head.root, state) else {
+            return;
+        };
+        let job = Box::new(move || match Ahead::of(root, &state, &config, epoch) {
+            Ok(ahead) => chain.tell_certainly(Event::Ahead(ahead)),
+            Err(why) => tracing::error!(%why, %root, "the head's state cannot be moved on"),
+        });
+        if self.chain.work.push(Lane::Block, job) == Err(Busy) {
+            self.ahead_wanted = None;
+        }
+    }
+
+    fn tell_engine(&self, old: &Snapshot, new: &Snapshot) {
+        let forkchoice = |of: &Snapshot| Forkchoice {
+            fork: of.view.config().fork_at_epoch(compute_epoch_at_slot(of.head.slot)),
+            root: of.head.root,
+            state: of.forkchoice_state(),
+        };
+        let wanted = forkchoice(new);
+        let is_new = old.number == 0 || wanted != forkchoice(old) || new.head.optimistic;
+        if is_new && wanted.fork >= Fork::Bellatrix && !new.head.block_hash.is_zero() {
+            self.engine.follow(wanted);
+        }
+    }
+}
+
+/// How long before the attestation deadline fast confirmation runs: the head must not change between it and the votes,
+/// and it takes some milliseconds.
+const CONFIRM_AHEAD_MS: u64 = 100;
+
+/// The beginning of a root, enough to tell it from others at sight.
+fn short(root: &Root) -> String {
+    root.to_string().chars().take(10).collect()
+}
+
+fn reply(answer: Option<oneshot::Sender<Imported>>, imported: Imported) {
+    if let Some(answer) = answer {
+        // Whoever asked may have gone.
+        let _ = answer.send(imported);
+    }
+}
+
+fn head_event(old: &Snapshot, new: &Arc<Snapshot>) -> ChainEvent {
+    let reorg_to = if new.is_canonical(&old.head.root) {
+        None
+    } else {
+        common_slot(old, new)
+    };
+    ChainEvent::Head {
+        snapshot: Arc::clone(new),
+        old_head: old.head.root,
+        reorg_to,
+        epoch_transition: compute_epoch_at_slot(old.head.slot) != compute_epoch_at_slot(new.head.slot),
+    }
+}
+
+/// The slot of the last block on both chains, if it is known; `None` too where the old head was pruned with finality.
+fn common_slot(old: &Snapshot, new: &Snapshot) -> Option<Slot> {
+    let mut block = new.block(&old.head.root)?;
+    loop {
+        if new.is_canonical(&block.root) {
+            return Some(block.slot);
+        }
+        block = new.block(&block.parent_root)?;
+    }
+}

@@ -1,0 +1,235 @@
+//! Votes and operations, from the Beacon API or from gossip: checked in batches on workers by the rules of their topic,
+//! entered by the chain thread.
+
+use super::handle::{Chain, Event};
+use super::snapshot::Snapshot;
+use crate::pools::Entry;
+use crate::work::{Busy, Lane};
+use consensus::fork_choice::{AttestationAction, ValidAttestation};
+use consensus::gossip::{
+    Gossip, Mark, Seen, Verdict, validate_attester_slashing_gossip, validate_beacon_aggregate_and_proof_gossip,
+    validate_beacon_attestation_gossip, validate_bls_to_execution_change_gossip, validate_proposer_slashing_gossip,
+    validate_single_attestation_gossip, validate_sync_committee_contribution_and_proof_gossip,
+    validate_sync_committee_message_gossip, validate_voluntary_exit_gossip,
+};
+use consensus::signing::Context;
+use consensus::types::{
+    Attestation, AttesterSlashing, ProposerSlashing, SignedAggregateAndProof, SignedBLSToExecutionChange,
+    SignedContributionAndProof, SignedVoluntaryExit, SingleAttestation, Slot, SubnetID, SyncCommitteeMessage,
+    ValidatorIndex,
+};
+use crypto::bls::{find_invalid, verify_signature_sets};
+use std::sync::Arc;
+use tokio::sync::oneshot;
+
+/// What others tell the chain besides blocks.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Message {
+    /// A vote, from Electra on.
+    SingleAttestation(SingleAttestation, SubnetID),
+    /// A vote before Electra: one bit is set.
+    Attestation(Box<Attestation>, SubnetID),
+    /// Votes of a committee.
+    Aggregate(Box<SignedAggregateAndProof>),
+    /// A sync committee member's signature of the head.
+    SyncMessage(SyncCommitteeMessage, SubnetID),
+    /// Those of a subcommittee.
+    Contribution(Box<SignedContributionAndProof>),
+    /// A validator wants to leave.
+    VoluntaryExit(SignedVoluntaryExit),
+    /// A proposer signed two blocks.
+    ProposerSlashing(Box<ProposerSlashing>),
+    /// Attesters voted twice.
+    AttesterSlashing(Box<AttesterSlashing>),
+    /// A validator sets its withdrawal address.
+    BlsToExecutionChange(Box<SignedBLSToExecutionChange>),
+}
+
+/// The verdict on a message, with the reason unless it was accepted.
+pub type Submitted = Verdict;
+
+/// How many messages a worker takes at once: more make a signature hardly cheaper, and 64 of different data take
+/// 35 ms, which is about as long as a worker may be away from the lanes.
+const BATCH: usize = 64;
+
+impl Message {
+    /// The lane in which it is checked.
+    pub fn lane(&self) -> Lane {
+        match self {
+            Message::SingleAttestation(..) | Message::Attestation(..) | Message::SyncMessage(..) => Lane::Attestation,
+            Message::Aggregate(_) | Message::Contribution(_) => Lane::Aggregate,
+            Message::VoluntaryExit(_)
+            | Message::ProposerSlashing(_)
+            | Message::AttesterSlashing(_)
+            | Message::BlsToExecutionChange(_) => Lane::Operation,
+        }
+    }
+}
+
+/// What a message changes in the fork choice.
+pub(crate) enum Effect {
+    /// Nothing.
+    None,
+    /// These votes count, from the slot after theirs on.
+    Votes(Box<ValidAttestation>),
+    /// Votes that count from this slot on.
+    Later(Box<ValidAttestation>, Slot),
+    /// These validators have no voice any more.
+    Silenced(Vec<ValidatorIndex>),
+}
+
+/// A message that a worker has checked.
+pub(crate) struct CheckedMessage {
+    pub(crate) message: Arc<Message>,
+    pub(crate) verdict: Verdict,
+    pub(crate) marks: Vec<Mark>,
+    pub(crate) effect: Effect,
+    /// What goes into the pools, if it is accepted.
+    pub(crate) entry: Option<Entry>,
+    /// Where the final verdict goes.
+    pub(crate) answer: Option<oneshot::Sender<Verdict>>,
+}
+
+/// See `Chain::submit`.
+pub(super) async fn submit(chain: &Chain, messages: Vec<Message>) -> Vec<Submitted> {
+    let mut answers = Vec::with_capacity(messages.len());
+    let mut batch: Vec<(Message, oneshot::Sender<Verdict>)> = Vec::new();
+    let mut lane = Lane::Operation;
+    for message in messages {
+        let (answer, result) = oneshot::channel();
+        answers.push(result);
+        if batch.len() >= BATCH || !batch.is_empty() && message.lane() != lane {
+            push(chain, lane, std::mem::take(&mut batch));
+        }
+        lane = message.lane();
+        batch.push((message, answer));
+    }
+    push(chain, lane, batch);
+    let mut verdicts = Vec::with_capacity(answers.len());
+    for answer in answers {
+        verdicts.push(answer.await.unwrap_or(Verdict::Ignore(BUSY)));
+    }
+    verdicts
+}
+
+/// The reason of a verdict on what was dropped unchecked.
+pub const BUSY: &str = "the node is too busy";
+
+/// Puts a batch into its lane; without room, its answers are dropped with it.
+fn push(chain: &Chain, lane: Lane, batch: Vec<(Message, oneshot::Sender<Verdict>)>) {
+    if batch.is_empty() {
+        return;
+    }
+    let chain_of_job = chain.clone();
+    let job = Box::new(move || {
+        let snapshot = chain_of_job.snapshot();
+        let now_ms = chain_of_job.clock().now_ms();
+        let (messages, answers): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
+        let mut checked = check(&snapshot, now_ms, messages.into_iter().map(Arc::new).collect());
+        for (checked, answer) in checked.iter_mut().zip(answers) {
+            checked.answer = Some(answer);
+        }
+        chain_of_job.tell_certainly(Event::Messages(checked));
+    });
+    if chain.work().push(lane, job) == Err(Busy) {
+        tracing::debug!(lane = lane.name(), "messages were dropped: the lane is full");
+    }
+}
+
+/// Checks messages by the rules of their topics, with all their signatures in one batch.
+pub(crate) fn check(snapshot: &Arc<Snapshot>, now_ms: u64, messages: Vec<Arc<Message>>) -> Vec<CheckedMessage> {
+    let seen = Seen::new();
+    let mut checked = Vec::with_capacity(messages.len());
+    let mut sets = Vec::new();
+    let mut owners = Vec::new();
+    for (place, message) in messages.into_iter().enumerate() {
+        let ctx = Context::collecting(snapshot.view.config(), &snapshot.keys);
+        let mut gossip = Gossip::new(snapshot.as_ref(), &seen, &snapshot.ahead.state, now_ms, ctx);
+        let verdict = apply_rules(&mut gossip, &message);
+        for (why, set) in gossip.take_collected() {
+            sets.push(set);
+            owners.push((place, why));
+        }
+        let marks = std::mem::take(&mut gossip.marks);
+        checked.push(CheckedMessage {
+            message,
+            verdict,
+            marks,
+            effect: Effect::None,
+            entry: None,
+            answer: None,
+        });
+    }
+    if !sets.is_empty() && !verify_signature_sets(&sets) {
+        // The first wrong signature of a message wins over whatever was found behind it.
+        for (place, why) in find_invalid(&sets).into_iter().rev().map(|index| owners[index]) {
+            checked[place].verdict = Verdict::Reject(why);
+            checked[place].marks.clear();
+        }
+    }
+    for checked in &mut checked {
+        if checked.verdict == Verdict::Accept {
+            checked.effect = effect_of(snapshot, &checked.message);
+            checked.entry = Entry::of(&checked.message, &snapshot.ahead.state).ok();
+        }
+    }
+    checked
+}
+
+fn apply_rules(gossip: &mut Gossip, message: &Message) -> Verdict {
+    match message {
+        Message::SingleAttestation(attestation, subnet) => {
+            validate_single_attestation_gossip(gossip, attestation, *subnet)
+        }
+        Message::Attestation(attestation, subnet) => validate_beacon_attestation_gossip(gossip, attestation, *subnet),
+        Message::Aggregate(aggregate) => validate_beacon_aggregate_and_proof_gossip(gossip, aggregate),
+        Message::SyncMessage(message, subnet) => validate_sync_committee_message_gossip(gossip, message, *subnet),
+        Message::Contribution(contribution) => {
+            validate_sync_committee_contribution_and_proof_gossip(gossip, contribution)
+        }
+        Message::VoluntaryExit(exit) => validate_voluntary_exit_gossip(gossip, exit),
+        Message::ProposerSlashing(slashing) => validate_proposer_slashing_gossip(gossip, slashing),
+        Message::AttesterSlashing(slashing) => validate_attester_slashing_gossip(gossip, slashing),
+        Message::BlsToExecutionChange(change) => validate_bls_to_execution_change_gossip(gossip, change),
+    }
+}
+
+/// What an accepted message changes in the fork choice. Its signatures have been checked.
+fn effect_of(snapshot: &Snapshot, message: &Message) -> Effect {
+    match message {
+        Message::SingleAttestation(single, _) => match aggregate_of_one(snapshot, single) {
+            Some(attestation) => votes(snapshot, &attestation),
+            None => Effect::None,
+        },
+        Message::Attestation(attestation, _) => votes(snapshot, attestation),
+        Message::Aggregate(aggregate) => votes(snapshot, &aggregate.message.aggregate),
+        Message::AttesterSlashing(slashing) => {
+            let mut ctx = Context::trusting(snapshot.view.config(), &snapshot.keys);
+            let twice = snapshot.view.validate_attester_slashing(&mut ctx, slashing);
+            twice.map_or(Effect::None, Effect::Silenced)
+        }
+        _ => Effect::None,
+    }
+}
+
+/// A single vote as an attestation of its committee.
+fn aggregate_of_one(snapshot: &Snapshot, single: &SingleAttestation) -> Option<Attestation> {
+    consensus::duties::attestation_of_single(&snapshot.ahead.state, single).ok()
+}
+
+/// The votes of an attestation whose signature is valid.
+fn votes(snapshot: &Snapshot, attestation: &Attestation) -> Effect {
+    let mut ctx = Context::trusting(snapshot.view.config(), &snapshot.keys);
+    match snapshot.view.validate_attestation(&mut ctx, attestation, false) {
+        AttestationAction::Accept(valid) => Effect::Votes(Box::new(valid)),
+        AttestationAction::DelayUntilSlot(slot) => {
+            let valid = snapshot.view.validate_voters(&mut ctx, attestation);
+            valid.map_or(Effect::None, |valid| Effect::Later(Box::new(valid), slot))
+        }
+        // The gossip rules have seen its blocks; whatever is missing now has been pruned meanwhile.
+        AttestationAction::DelayUntilBlock(_)
+        | AttestationAction::DelayUntilPayload(_)
+        | AttestationAction::Ignore(_)
+        | AttestationAction::Reject(_) => Effect::None,
+    }
+}

@@ -1,0 +1,171 @@
+//! Between the chain thread and the execution client: payloads to be executed, the head to follow. The chain never
+//! waits for either; answers come back as events.
+
+use crate::chain::{Chain, EngineAnswer, Event};
+use crate::execution::{Engine, ForkchoiceState, PayloadStatus, check_payload};
+use crate::stop::Stop;
+use consensus::Fork;
+use consensus::fork_choice::ExecutionVerdict;
+use consensus::helpers::misc::compute_epoch_at_slot;
+use consensus::transition::NewPayloadRequest;
+use consensus::types::{Hash32, PowBlock, Root, SignedBeaconBlock};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+/// Payloads that may wait for the engine. As many blocks as may wait in the chain.
+const CALLS_MAX: usize = 64;
+
+/// Payloads that the engine is given at once: it executes one after the other, but one that hangs must not hold up all.
+const CALLS_AT_ONCE: usize = 4;
+
+/// What the engine should follow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Forkchoice {
+    /// The head's fork, which decides on the method.
+    pub(crate) fork: Fork,
+    /// The head block.
+    pub(crate) root: Root,
+    pub(crate) state: ForkchoiceState,
+}
+
+/// The way to the engine. Clones are the same way.
+#[derive(Clone)]
+pub(crate) struct EngineDriver {
+    calls: mpsc::Sender<(Root, Arc<SignedBeaconBlock>)>,
+    forkchoice: watch::Sender<Option<Forkchoice>>,
+    /// The last block before the merge that was asked for.
+    terminal: Arc<Mutex<Option<PowBlock>>>,
+}
+
+/// The other ends, for `run`.
+pub(crate) struct EngineEnds {
+    calls: mpsc::Receiver<(Root, Arc<SignedBeaconBlock>)>,
+    forkchoice: watch::Receiver<Option<Forkchoice>>,
+}
+
+impl EngineDriver {
+    /// The way and its other ends.
+    pub(crate) fn new() -> (EngineDriver, EngineEnds) {
+        let (calls, calls_end) = mpsc::channel(CALLS_MAX);
+        let (forkchoice, forkchoice_end) = watch::channel(None);
+        let driver = EngineDriver {
+            calls,
+            forkchoice,
+            terminal: Arc::default(),
+        };
+        let ends = EngineEnds {
+            calls: calls_end,
+            forkchoice: forkchoice_end,
+        };
+        (driver, ends)
+    }
+
+    /// Starts the execution of a block's payload. Hashes it first, so it is for workers. An answer where none is needed:
+    /// there is nothing to execute, or the payload is wrong by itself.
+    pub(crate) fn execute(&self, fork: Fork, root: Root, block: &Arc<SignedBeaconBlock>) -> Option<EngineAnswer> {
+        let answer = |verdict, words| Some(EngineAnswer { verdict, words });
+        let Some(request) = NewPayloadRequest::of_block(fork, &block.message) else {
+            return answer(ExecutionVerdict::Valid, None);
+        };
+        if request.execution_payload.block_hash.is_zero() && fork == Fork::Bellatrix {
+            return answer(ExecutionVerdict::Valid, None);
+        }
+        if let Err(why) = check_payload(&request) {
+            let latest_valid_hash = None;
+            return answer(ExecutionVerdict::Invalid { latest_valid_hash }, Some(why.to_string()));
+        }
+        match self.calls.try_send((root, Arc::clone(block))) {
+            Ok(()) => None,
+            Err(_) => answer(ExecutionVerdict::Unavailable, Some("too many payloads wait".into())),
+        }
+    }
+
+    /// Lets the engine follow the chain; only the newest matters.
+    pub(crate) fn follow(&self, forkchoice: Forkchoice) {
+        self.forkchoice.send_replace(Some(forkchoice));
+    }
+
+    /// The block before the merge with this hash, if the engine has told it.
+    pub(crate) fn terminal_block(&self, hash: &Hash32) -> Option<PowBlock> {
+        let known = self.terminal.lock().unwrap_or_else(PoisonError::into_inner);
+        known.as_ref().filter(|block| block.block_hash == *hash).cloned()
+    }
+
+    fn keep_terminal_block(&self, block: PowBlock) {
+        *self.terminal.lock().unwrap_or_else(PoisonError::into_inner) = Some(block);
+    }
+}
+
+/// Hands payloads and heads to the engine until the node stops.
+pub(crate) async fn run(driver: EngineDriver, engine: Arc<Engine>, chain: Chain, ends: EngineEnds, stop: Stop) {
+    let EngineEnds {
+        mut calls,
+        mut forkchoice,
+    } = ends;
+    let follow = async {
+        while forkchoice.changed().await.is_ok() {
+            let wanted = *forkchoice.borrow_and_update();
+            if let Some(wanted) = wanted {
+                follow(&engine, &chain, wanted).await;
+            }
+        }
+    };
+    let execute = async {
+        let mut running = JoinSet::new();
+        while let Some((root, block)) = calls.recv().await {
+            while running.len() >= CALLS_AT_ONCE {
+                running.join_next().await;
+            }
+            let (driver, engine, chain) = (driver.clone(), Arc::clone(&engine), chain.clone());
+            running.spawn(async move { execute(&driver, &engine, &chain, root, &block).await });
+        }
+    };
+    tokio::select! {
+        () = stop.stopped() => {}
+        ((), ()) = async { tokio::join!(follow, execute) } => {}
+    }
+}
+
+async fn execute(driver: &EngineDriver, engine: &Engine, chain: &Chain, root: Root, block: &SignedBeaconBlock) {
+    let fork = chain.config().fork_at_epoch(compute_epoch_at_slot(block.message.slot));
+    let Some(request) = NewPayloadRequest::of_block(fork, &block.message) else {
+        return;
+    };
+    if fork == Fork::Bellatrix {
+        // Only the first block with a payload needs it, and which one that is the transition finds out.
+        match engine.pow_block(&request.execution_payload.parent_hash).await {
+            Ok(Some(terminal)) => driver.keep_terminal_block(terminal),
+            Ok(None) => {}
+            Err(error) => tracing::debug!(%error, "no answer about the block before the merge"),
+        }
+    }
+    let answer = match engine.new_payload(fork, &request).await {
+        Ok(status) => answer_of(&status),
+        Err(error) => EngineAnswer {
+            verdict: ExecutionVerdict::Unavailable,
+            words: Some(error.to_string()),
+        },
+    };
+    chain.tell_patiently(Event::Executed(root, answer)).await;
+}
+
+async fn follow(engine: &Engine, chain: &Chain, wanted: Forkchoice) {
+    match engine.forkchoice_updated(wanted.fork, wanted.state, None).await {
+        Ok((status, _)) => {
+            let answer = answer_of(&status);
+            // What is optimistic here and there says nothing new.
+            if answer.verdict != ExecutionVerdict::Optimistic {
+                chain.tell_patiently(Event::Executed(wanted.root, answer)).await;
+            }
+        }
+        Err(error) => tracing::warn!(%error, "the execution client was not told the new head"),
+    }
+}
+
+fn answer_of(status: &PayloadStatus) -> EngineAnswer {
+    EngineAnswer {
+        verdict: status.verdict(),
+        words: status.validation_error.clone(),
+    }
+}

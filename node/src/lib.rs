@@ -1,0 +1,25 @@
+//! The beacon node: everything around the pure core that touches clock, disk, network and the execution layer.
+//!
+//! Where what lives, and which thread may do what: docs/architecture.md §2 and §4.
+
+#![forbid(unsafe_code)]
+
+pub mod api;
+pub mod chain;
+pub mod clock;
+mod disk;
+mod driver;
+pub mod execution;
+pub mod genesis;
+pub mod options;
+pub mod pools;
+pub mod produce;
+pub mod production;
+pub mod publish;
+pub mod run;
+pub mod start;
+pub mod stop;
+pub mod work;
+
+#[cfg(test)]
+mod testing;

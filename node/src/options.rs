@@ -1,0 +1,155 @@
+//! What an operator chooses, and a node run by it from start to stop.
+
+use crate::clock;
+use crate::execution::{DevEngine, Engine};
+use crate::run::{Parts, Running, start};
+use crate::start::{Anchor, decode_state};
+use crate::stop::Stop;
+use anyhow::{Context as _, Result, bail};
+use consensus::Config;
+use consensus::types::ExecutionAddress;
+use std::fs;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use storage::{Identity, Storage};
+
+/// Where something listens.
+#[derive(Clone, Copy, Debug)]
+pub struct Address {
+    /// The address.
+    pub ip: IpAddr,
+    /// The port; 0 takes a free one.
+    pub port: u16,
+}
+
+/// The execution client.
+#[derive(Clone, Debug)]
+pub enum EngineChoice {
+    /// The built-in one, for local chains.
+    Dev,
+    /// Clients by their Engine API, first choice first.
+    Http {
+        /// Their addresses.
+        endpoints: Vec<String>,
+        /// The file with the shared secret.
+        jwt: Option<PathBuf>,
+    },
+}
+
+/// What an operator chooses; see `wren node --help`.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The network.
+    pub config: Config,
+    /// The node's folder.
+    pub datadir: PathBuf,
+    /// A genesis state to begin with where the folder holds no chain.
+    pub genesis_state: Option<PathBuf>,
+    /// The execution client.
+    pub engine: EngineChoice,
+    /// See `Parts`.
+    pub safe_slots: u64,
+    /// See `Parts`.
+    pub fee_recipient: ExecutionAddress,
+    /// Where the Beacon API listens.
+    pub http: Address,
+}
+
+/// Runs a node until a signal stops it or something fails.
+pub fn run(options: Options) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2) // swarm, API and timers wait more than they work
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    let stop = Stop::new();
+    runtime.block_on(async {
+        let running = begin(options, stop.clone()).await?;
+        tokio::select! {
+            signal = signalled() => {
+                tracing::info!("{signal}: stopping");
+            }
+            () = stop.stopped() => {}
+        }
+        running.end().await;
+        Ok::<(), anyhow::Error>(())
+    })?;
+    match stop.failure() {
+        Some(why) => bail!(why),
+        None => Ok(()),
+    }
+}
+
+/// Starts a node and its Beacon API.
+pub async fn begin(options: Options, stop: Stop) -> Result<Running> {
+    let config = Arc::new(options.config);
+    let anchor = anchor(&options.genesis_state, &config)?;
+    let root = anchor.state.genesis_validators_root;
+    let storage = Storage::open(&options.datadir, &Identity::of(root), &storage::Options::default())?;
+    let engine = Arc::new(match &options.engine {
+        EngineChoice::Dev => Engine::Dev(Arc::new(DevEngine::of_genesis(&config, &anchor.state)?)),
+        EngineChoice::Http { endpoints, jwt } => Engine::http(endpoints, jwt.as_deref(), clock::unix_seconds)?,
+    });
+    let running = start(
+        Parts {
+            config,
+            anchor,
+            storage,
+            engine,
+            fee_recipient: options.fee_recipient,
+            safe_slots: options.safe_slots,
+        },
+        stop,
+    )
+    .await?;
+    let address = SocketAddr::new(options.http.ip, options.http.port);
+    let listener = tokio::net::TcpListener::bind(address).await;
+    let listener =
+        listener.with_context(|| format!("cannot listen on {address}; another program may have the port"))?;
+    tracing::info!("Beacon API on http://{}", listener.local_addr()?);
+    running.serve(listener);
+    Ok(running)
+}
+
+/// A state of the largest network is a third of this.
+const STATE_BYTES_MAX: u64 = 1 << 30;
+
+fn anchor(genesis_state: &Option<PathBuf>, config: &Config) -> Result<Anchor> {
+    let Some(path) = genesis_state else {
+        bail!(
+            "there is no chain to start from: give a genesis state by --genesis-state, or a --network folder with genesis.ssz"
+        );
+    };
+    let length = fs::metadata(path)
+        .with_context(|| format!("cannot read {}", path.display()))?
+        .len();
+    if length > STATE_BYTES_MAX {
+        bail!("{} is no genesis state: it has {length} bytes", path.display());
+    }
+    let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let state = decode_state(&bytes, config).with_context(|| format!("{}", path.display()))?;
+    Anchor::genesis(state)
+}
+
+/// Waits for a signal to stop; tells which.
+async fn signalled() -> &'static str {
+    use tokio::signal::unix::{Signal, SignalKind, signal};
+    let listen = |kind, name: &str| -> Option<Signal> {
+        let heard = signal(kind);
+        heard
+            .map_err(|error| tracing::warn!(%error, "{name} cannot be waited for"))
+            .ok()
+    };
+    let wait = async |signal: Option<Signal>| match signal {
+        Some(mut signal) => {
+            signal.recv().await;
+        }
+        None => std::future::pending().await,
+    };
+    tokio::select! {
+        () = wait(listen(SignalKind::terminate(), "SIGTERM")) => "SIGTERM",
+        () = wait(listen(SignalKind::interrupt(), "SIGINT")) => "SIGINT",
+        () = wait(listen(SignalKind::hangup(), "SIGHUP")) => "SIGHUP",
+    }
+}

@@ -1,0 +1,281 @@
+//! The node put together: the only place where threads and channels are made.
+
+use crate::api::{self, Alone, ApiContext, ApiOptions};
+use crate::chain::{Actor, Ahead, Chain, Event, Head, Imported, NewBlock, Pending, Snapshot, Source, States};
+use crate::clock::Clock;
+use crate::disk::{self, Disk};
+use crate::driver::{self, EngineDriver};
+use crate::execution::Engine;
+use crate::pools::Pools;
+use crate::produce::Producer;
+use crate::start::{Anchor, blocks_after};
+use crate::stop::Stop;
+use crate::work::Work;
+use anyhow::{Context as _, Result};
+use consensus::Config;
+use consensus::fork_choice::FastConfirmationStore;
+use consensus::gossip::Seen;
+use consensus::keys::Keys;
+use consensus::types::ExecutionAddress;
+use std::collections::BTreeMap;
+use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use storage::Storage;
+use tokio::net::TcpListener;
+use tokio::sync::broadcast;
+
+/// Events that may wait for the chain thread. Every waiting vote of a slot may be one; the thread takes microseconds for
+/// each.
+const EVENTS_MAX: usize = 8192;
+
+/// Events that a slow subscriber may be behind before it loses the oldest.
+const SUBSCRIBERS_BEHIND_MAX: usize = 4096;
+
+/// What a node is made of.
+pub struct Parts {
+    /// The network.
+    pub config: Arc<Config>,
+    /// Where the chain begins.
+    pub anchor: Anchor,
+    /// The database.
+    pub storage: Storage,
+    /// The execution client.
+    pub engine: Arc<Engine>,
+    /// Where fees of clients go that name no recipient.
+    pub fee_recipient: ExecutionAddress,
+    /// Spec: sync/optimistic.md, `SAFE_SLOTS_TO_IMPORT_OPTIMISTICALLY`.
+    pub safe_slots: u64,
+}
+
+/// A node that runs.
+pub struct Running {
+    /// The chain.
+    pub chain: Chain,
+    /// The pools.
+    pub pools: Arc<Pools>,
+    /// Who makes blocks.
+    pub producer: Arc<Producer>,
+    /// The database.
+    pub storage: Storage,
+    /// The execution client.
+    pub engine: Arc<Engine>,
+    /// How it is stopped.
+    pub stop: Stop,
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// Starts the threads and tasks of a node, in the runtime that it is called in, and replays what the database holds.
+pub async fn start(parts: Parts, stop: Stop) -> Result<Running> {
+    let Parts {
+        config,
+        anchor,
+        storage,
+        engine,
+        fee_recipient,
+        safe_slots,
+    } = parts;
+    let clock = Clock::new(&config, anchor.state.genesis_time);
+    let mut store = anchor.store(&config)?;
+    store.on_tick_ms(clock.now_ms());
+    let mut keys = Keys::of(&anchor.state)?;
+    keys.settle(anchor.state.validators.len());
+    let keys = Arc::new(keys);
+    let fast = FastConfirmationStore::get_fast_confirmation_store(&store);
+    let epoch = consensus::helpers::accessors::get_current_epoch(&anchor.state);
+    let ahead = Arc::new(Ahead::of(anchor.root, &anchor.state, &config, epoch)?);
+    let head = Head {
+        root: anchor.root,
+        slot: anchor.block.slot,
+        state_root: anchor.block.state_root,
+        block_hash: store
+            .blocks()
+            .nodes()
+            .first()
+            .map_or_else(Default::default, |block| block.block_hash),
+        optimistic: false,
+    };
+    let snapshot = Arc::new(Snapshot {
+        number: 0,
+        view: store.view().clone(),
+        head,
+        head_state: Arc::clone(&anchor.state),
+        ahead: Arc::clone(&ahead),
+        safe_block_hash: fast.get_safe_execution_block_hash(&store),
+        finalized_block_hash: head.block_hash,
+        keys: Arc::clone(&keys),
+    });
+    let (events, events_end) = sync_channel(EVENTS_MAX);
+    let chain = Chain {
+        config: Arc::clone(&config),
+        clock,
+        latest: Arc::new(Mutex::new(snapshot)),
+        events,
+        subscribers: broadcast::channel(SUBSCRIBERS_BEHIND_MAX).0,
+        work: Work::new(),
+        states: Arc::new(States::default()),
+    };
+    let pools = Arc::new(Pools::new());
+    let (disk, writes) = Disk::new();
+    let (driver, ends) = EngineDriver::new();
+    let mut threads = Vec::new();
+    let (storage_of_disk, config_of_disk, stop_of_disk) = (storage.clone(), Arc::clone(&config), stop.clone());
+    threads.push(thread("disk", move || {
+        disk::run(&storage_of_disk, &config_of_disk, &writes, &stop_of_disk);
+    })?);
+    for number in 0..workers() {
+        let work = chain.work.clone();
+        threads.push(thread(&format!("worker-{number}"), move || work.work())?);
+    }
+    let actor = Actor {
+        chain: chain.clone(),
+        store,
+        fast,
+        seen: Seen::new(),
+        pending: Pending::default(),
+        later: BTreeMap::new(),
+        later_count: 0,
+        keys,
+        ahead,
+        ahead_wanted: None,
+        number: 0,
+        disk,
+        engine: driver.clone(),
+        pools: Arc::clone(&pools),
+        safe_slots,
+        confirmed_slot: None,
+        changed: true,
+    };
+    let stop_of_chain = stop.clone();
+    threads.push(thread("chain", move || {
+        // A chain thread that ends by a panic stops the process before anybody reads what it left.
+        let ran = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| actor.run(&events_end)));
+        if ran.is_err() {
+            stop_of_chain.fail("the chain failed; this is a bug, please report it".into());
+        }
+    })?);
+    tokio::spawn(driver::run(
+        driver,
+        Arc::clone(&engine),
+        chain.clone(),
+        ends,
+        stop.clone(),
+    ));
+    replay(&chain, &storage, anchor.block.slot).await?;
+    let producer = Producer::new(chain.clone(), Arc::clone(&engine), Arc::clone(&pools), fee_recipient);
+    let producer = Arc::new(producer);
+    tokio::spawn(tick(chain.clone(), Arc::clone(&producer), stop.clone()));
+    Ok(Running {
+        chain,
+        pools,
+        producer,
+        storage,
+        engine,
+        stop,
+        threads,
+    })
+}
+
+impl Running {
+    /// Serves the Beacon API on a listener until the node stops.
+    pub fn serve(&self, listener: TcpListener) {
+        let context = ApiContext::new(
+            self.chain.clone(),
+            Arc::clone(&self.pools),
+            Arc::clone(&self.producer),
+            self.storage.clone(),
+            Arc::clone(&self.engine),
+            Arc::new(Alone),
+            self.stop.clone(),
+        );
+        tokio::spawn(async move {
+            api::serve(listener, Arc::new(context), &ApiOptions::default()).await;
+        });
+    }
+
+    /// Stops in order: no new events, what waits for the disk is written, the clean stop last.
+    pub async fn end(self) {
+        self.stop.stop();
+        self.chain.tell_patiently(Event::Stop).await;
+        self.chain.work.close();
+        drop(self.chain);
+        let threads = self.threads;
+        let joined = tokio::task::spawn_blocking(move || {
+            for thread in threads {
+                // A panic was logged where it happened.
+                let _ = thread.join();
+            }
+        });
+        // Joining a thread cannot fail but by a panic, which `join` caught.
+        let _ = joined.await;
+    }
+}
+
+/// One worker less than there are processors, so that the chain and the network go on; at least one.
+fn workers() -> usize {
+    std::thread::available_parallelism().map_or(1, |count| count.get().saturating_sub(1).max(1))
+}
+
+fn thread(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
+    let thread = std::thread::Builder::new().name(name.into()).spawn(body);
+    thread.with_context(|| format!("cannot start the thread {name}"))
+}
+
+/// Hands the blocks of the database to the chain, as if they came again.
+async fn replay(chain: &Chain, storage: &Storage, after: u64) -> Result<()> {
+    let mut count = 0_u64;
+    for block in blocks_after(storage, after) {
+        let block = block.context("a block of the database cannot be read")?;
+        let slot = block.message.slot;
+        let new = NewBlock {
+            block,
+            columns: Vec::new(),
+            blobs: Vec::new(),
+            source: Source::Replay,
+            received_ms: 0,
+        };
+        match chain.import_block(new).await {
+            Ok(Imported::Done | Imported::Known) => count += 1,
+            Ok(Imported::Waiting(why)) => tracing::warn!(slot, "a block of the database waits: {why}"),
+            Ok(Imported::Rejected(why)) => tracing::warn!(slot, %why, "a block of the database was refused"),
+            Err(busy) => tracing::warn!(slot, "a block of the database was not replayed: {busy}"),
+        }
+    }
+    if count > 0 {
+        tracing::info!(blocks = count, "went through the blocks of the database");
+    }
+    Ok(())
+}
+
+/// How often the chain is told the time between slots: fine enough for deadlines, and 20 events a second cost nothing.
+const TICK: Duration = Duration::from_millis(50);
+
+/// How long before a slot its payload is started, as a share of the slot: a third, as for what follows from the votes of
+/// the slot before.
+const PREPARE_SHARE: u64 = 3;
+
+/// Tells the chain the time, and starts payloads ahead of the slots.
+async fn tick(chain: Chain, producer: Arc<Producer>, stop: Stop) {
+    let mut interval = tokio::time::interval(TICK);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    let mut prepared = None;
+    loop {
+        tokio::select! {
+            _ = interval.tick() => {}
+            () = stop.stopped() => return,
+        }
+        let now_ms = chain.clock().now_ms();
+        if chain.tell(Event::Tick(now_ms)).is_err() {
+            tracing::debug!("the chain is too busy for the time");
+        }
+        let slots = chain.clock().slots();
+        let (next, start_ms) = slots.next_slot(now_ms);
+        let due = start_ms.saturating_sub(slots.slot_duration_ms / PREPARE_SHARE) <= now_ms;
+        if due && prepared != Some(next) {
+            prepared = Some(next);
+            let producer = Arc::clone(&producer);
+            tokio::spawn(async move { producer.prepare_slot(next).await });
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Where a node begins: what its database holds, or a genesis state.
+
+use anyhow::{Context as _, Result, bail};
+use consensus::fork_choice::Store;
+use consensus::ssz::Ssz;
+use consensus::types::{BeaconBlock, Checkpoint, Root, SignedBeaconBlock, Slot};
+use consensus::{Config, Fork, State};
+use std::sync::Arc;
+use storage::Storage;
+
+/// A point of the chain that is trusted: a block and the state after it.
+#[derive(Debug)]
+pub struct Anchor {
+    /// The state.
+    pub state: Arc<State>,
+    /// The block.
+    pub block: BeaconBlock,
+    /// Its root.
+    pub root: Root,
+}
+
+impl Anchor {
+    /// The genesis of a chain. The block is not on any chain: nobody signed it.
+    ///
+    /// Spec: phase0/beacon-chain.md, "Genesis block".
+    pub fn genesis(mut state: State) -> Result<Self> {
+        if state.slot != 0 {
+            bail!("the genesis state is of slot {}, not 0", state.slot);
+        }
+        let fork = state.at;
+        let mut block = BeaconBlock::new(fork);
+        block.state_root = state.hash_tree_root();
+        state.prepare();
+        Ok(Anchor {
+            root: block.hash_tree_root(fork),
+            state: Arc::new(state),
+            block,
+        })
+    }
+
+    /// A fork choice that begins here.
+    pub fn store(&self, config: &Arc<Config>) -> Result<Store> {
+        let store = Store::get_forkchoice_store(Arc::clone(config), Arc::clone(&self.state), &self.block);
+        store.context("the anchor's state and block do not belong together")
+    }
+
+    /// The checkpoint of the anchor.
+    pub fn checkpoint(&self) -> Checkpoint {
+        Checkpoint {
+            epoch: consensus::helpers::accessors::get_current_epoch(&self.state),
+            root: self.root,
+        }
+    }
+}
+
+/// Decodes a state whose fork is that of its slot by the network's schedule.
+pub fn decode_state(bytes: &[u8], config: &Config) -> Result<State> {
+    /// Where `slot` stands in every fork's state. Spec: phase0/beacon-chain.md, `BeaconState`.
+    const SLOT_AT: usize = 40;
+    let slot = bytes.get(SLOT_AT..SLOT_AT + 8).context("it is too short for a state")?;
+    let slot: Slot = u64::from_le_bytes(slot.try_into().context("eight bytes")?);
+    let fork: Fork = config.fork_at_epoch(consensus::helpers::misc::compute_epoch_at_slot(slot));
+    State::decode(bytes, fork).map_err(|error| anyhow::anyhow!("it is no {fork} state: {error}"))
+}
+
+/// The blocks in the database after an anchor, parents first.
+pub fn blocks_after(storage: &Storage, slot: Slot) -> impl Iterator<Item = Result<Arc<SignedBeaconBlock>>> + '_ {
+    storage
+        .blocks_in(slot + 1..Slot::MAX)
+        .map(|stored| Ok(Arc::new(stored?.decode()?)))
+}
