@@ -124,7 +124,7 @@ impl Clock {
 
     /// Milliseconds that have passed since the start of a slot; negative before.
     pub fn into_slot_ms(&self, slot: Slot) -> i64 {
-        self.now_ms() as i64 - self.start_of(slot) as i64
+        difference(self.now_ms(), self.start_of(slot))
     }
 
     /// Sleeps until a time of the wall clock, steps of the clock included.
@@ -151,7 +151,7 @@ impl Clock {
     pub fn heard_head(&self, node: usize, head_slot: Slot) {
         let now = self.now();
         if head_slot > now.slot.saturating_add(1) {
-            self.witness(node, now.ms as i64 - self.start_of(head_slot) as i64);
+            self.witness(node, difference(now.ms, self.start_of(head_slot)));
         }
     }
 
@@ -187,10 +187,16 @@ impl Clock {
         let (monotonic, wall) = (Instant::now(), unix_ms());
         let (monotonic_before, wall_before) = heard.compared;
         heard.compared = (monotonic, wall);
-        let passed = monotonic.duration_since(monotonic_before).as_millis() as i64;
-        let step = wall as i64 - wall_before as i64 - passed;
+        let passed = monotonic.duration_since(monotonic_before).as_millis() as u64;
+        let step = difference(wall, wall_before.saturating_add(passed));
         (step.abs() > STEP_MS).then_some(step)
     }
+}
+
+/// `a - b`, as near to it as an `i64` comes.
+fn difference(a: u64, b: u64) -> i64 {
+    let size = i64::try_from(a.abs_diff(b)).unwrap_or(i64::MAX);
+    if a < b { -size } else { size }
 }
 
 /// A time in words, `2026-03-01 13:05 UTC`.
@@ -299,7 +305,7 @@ mod tests {
         assert_eq!(clock.wrong(), None);
         clock.heard_head(0, clock.now().slot + 1);
         assert_eq!(clock.wrong(), None);
-        clock.heard_head(0, clock.now().slot + 50);
+        clock.heard_head(0, u64::MAX);
         clock.heard_head(1, clock.now().slot + 50);
         assert!(clock.wrong().unwrap().contains("behind"));
     }

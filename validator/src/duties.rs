@@ -9,7 +9,7 @@ use crate::heads::DependentRoots;
 use crate::validators::Validators;
 use consensus::duties::{compute_sync_committee_period, is_aggregator_of};
 use consensus::helpers::misc::compute_epoch_at_slot;
-use consensus::preset::{SLOTS_PER_EPOCH, SYNC_COMMITTEE_SIZE};
+use consensus::preset::{MAX_VALIDATORS_PER_COMMITTEE, SLOTS_PER_EPOCH, SYNC_COMMITTEE_SIZE};
 use consensus::types::{BLSPubkey, BLSSignature, Epoch, Root, Slot};
 use consensus::{Config, Fork};
 use std::collections::BTreeMap;
@@ -222,6 +222,7 @@ pub fn own_attesters(duties: Vec<AttesterDuty>, epoch: Epoch, validators: &Valid
             index == Some(duty.validator_index)
                 && compute_epoch_at_slot(duty.slot) == epoch
                 && duty.validator_committee_index < duty.committee_length
+                && duty.committee_length <= MAX_VALIDATORS_PER_COMMITTEE
                 && duty.committee_index < duty.committees_at_slot
                 && seen.insert(duty.validator_index)
         })
@@ -292,12 +293,12 @@ mod tests {
         })
     }
 
-    fn roots(epoch: Epoch, current: u8, next: u8) -> Option<DependentRoots> {
-        Some(DependentRoots {
+    fn roots(epoch: Epoch, current: u8, next: u8) -> DependentRoots {
+        DependentRoots {
             epoch,
             current: Bytes([current; 32]),
             next: Bytes([next; 32]),
-        })
+        }
     }
 
     /// A table as it is in the middle of epoch 3.
@@ -323,7 +324,10 @@ mod tests {
             wanted(&empty, &config(), late, &validators(1), None),
             [p(3), a(3), a(4), s(3), p(4)]
         );
-        assert_eq!(wanted(&full(), &config(), late, &validators(1), roots(3, 3, 4)), []);
+        assert_eq!(
+            wanted(&full(), &config(), late, &validators(1), Some(roots(3, 3, 4))),
+            []
+        );
         let before_fulu = Config::standard().with_forks_at_genesis(Fork::Electra);
         assert_eq!(
             wanted(&empty, &before_fulu, late, &validators(1), None),
@@ -349,12 +353,10 @@ mod tests {
     #[test]
     fn reorganizations_and_new_validators_have_duties_fetched_again() {
         let slot = 3 * SLOTS_PER_EPOCH + SLOTS_PER_EPOCH / 2;
-        let again = |roots| wanted(&full(), &config(), slot, &validators(1), roots);
-        assert_eq!(
-            again(roots(3, 9, 4)),
-            [Wanted::Attesters(3)],
-            "either root may stand for proposers"
-        );
+        let again = |roots| wanted(&full(), &config(), slot, &validators(1), Some(roots));
+        assert_eq!(again(roots(3, 9, 4)), [Wanted::Proposers(3), Wanted::Attesters(3)]);
+        // The first version of the API has proposers hang on what attesters of the next epoch hang on.
+        assert_eq!(again(roots(3, 9, 3))[0], Wanted::Attesters(3));
         let both = [Wanted::Attesters(4), Wanted::Proposers(4)];
         assert_eq!(again(roots(3, 3, 9)), both);
         // The head is of the epoch before.
@@ -362,15 +364,19 @@ mod tests {
         assert_eq!(again(roots(2, 0, 9)), all);
         assert_eq!(again(roots(2, 0, 3)), []);
 
-        let more = wanted(&full(), &config(), slot, &validators(2), roots(3, 3, 4));
+        let more = wanted(&full(), &config(), slot, &validators(2), Some(roots(3, 3, 4)));
         let (p, a) = (Wanted::Proposers, Wanted::Attesters);
         assert_eq!(more, [p(3), a(3), a(4), Wanted::Sync(3), p(4)]);
         // But not twice in a slot.
         let mut table = full();
         table.attesters.insert(3, fetched(3, 1, slot));
         table.attesters.insert(4, fetched(4, 1, slot));
+        table.proposers.insert(3, fetched(3, 1, slot));
         table.proposers.insert(4, fetched(4, 1, slot));
-        assert_eq!(wanted(&table, &config(), slot, &validators(1), roots(3, 9, 9)), []);
+        assert_eq!(
+            wanted(&table, &config(), slot, &validators(1), Some(roots(3, 9, 9))),
+            []
+        );
     }
 
     #[test]
@@ -396,10 +402,11 @@ mod tests {
             change(|duty| duty.pubkey = Bytes([8; 48])),
             change(|duty| duty.slot = 4 * SLOTS_PER_EPOCH),
             change(|duty| duty.validator_committee_index = 10),
+            change(|duty| duty.committee_length = u64::MAX),
             change(|duty| duty.committee_index = 1),
         ];
         let (own, left_out) = own_attesters(odd, 3, &validators(1));
-        assert_eq!((own.len(), left_out), (1, 6));
+        assert_eq!((own.len(), left_out), (1, 7));
         let mut table = DutyTable::default();
         let fetched = Fetched {
             duties: own,

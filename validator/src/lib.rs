@@ -29,6 +29,7 @@ pub mod run;
 pub mod settings;
 pub mod signer;
 pub mod slashing_protection;
+pub mod summary;
 pub mod sync_committee;
 pub mod validators;
 

@@ -16,7 +16,7 @@ use consensus::slot_clock::Deadline;
 use consensus::types::{BLSPubkey, BLSSignature, ExecutionAddress, Slot};
 use consensus::{Config, Fork};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// A node that builds a block waits for its execution client and perhaps a builder: it is given twice the usual time
 /// before the next one builds too.
@@ -78,7 +78,7 @@ async fn propose(ctx: &Context, duty: &ProposerDuty) -> Result<(), String> {
         .await
         .map_err(|e| e.to_string())?;
     steps.took("publishing", begun.elapsed());
-    let into = ctx.clock.into_slot_ms(slot).max(0) as u64;
+    let into = ctx.clock.into_slot_ms(slot).max(0).unsigned_abs();
     ctx.report.metrics.block_sent.observe(into);
     let seconds = into as f64 / 1000.0;
     let builder = if blinded { ", built by a builder" } else { "" };
@@ -188,7 +188,7 @@ async fn publish(
     // who keeps it back has nothing for it.
     let until_ms = ctx.clock.start_of(slot.saturating_add(2));
     let patience = if blinded {
-        Duration::from_secs(60)
+        ctx.clock.slot_duration() * 5
     } else {
         ctx.patience() * BUILD_PATIENCE
     };

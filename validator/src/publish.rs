@@ -115,7 +115,7 @@ where
         ctx.report.done(kind, slot, done);
     }
     if kind == Kind::Attestation {
-        let into = ctx.clock.into_slot_ms(slot).max(0) as u64;
+        let into = ctx.clock.into_slot_ms(slot).max(0).unsigned_abs();
         ctx.report.metrics.attestation_sent.observe(into);
     }
 }

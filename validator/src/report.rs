@@ -109,10 +109,10 @@ impl Report {
             }
             let mut part = format!("{done} {} sent", kind.words(done as usize));
             if late > 0 {
-                part.push_str(&format!(" ({late} late)"));
+                part += &[" (", &late.to_string(), " late)"].concat();
             }
             if missed > 0 {
-                part.push_str(&format!(", {missed} MISSED"));
+                part += &[", ", &missed.to_string(), " MISSED"].concat();
             }
             Some(part)
         });

@@ -8,6 +8,9 @@ mod slots;
 mod startup;
 mod watching;
 
+#[cfg(test)]
+mod tests;
+
 pub use startup::KnownGenesis;
 
 use crate::beacon::{Node, NodeUrl, Nodes};
@@ -81,7 +84,10 @@ pub fn run(options: Options) -> Result<Ended> {
         .max_blocking_threads(8)
         .build()
         .context("cannot start the runtime")?;
-    let ended = runtime.block_on(live(options, signer));
+    let ended = runtime.block_on(async {
+        let mut signals = Signals::new()?;
+        live(options, signer, async || signals.next().await).await
+    });
     // A forced stop waits for nobody.
     runtime.shutdown_background();
     ended
@@ -114,8 +120,8 @@ fn database_root(options: &Options) -> Result<Root> {
     Ok(protection.genesis_validators_root())
 }
 
-async fn live(options: Options, signer: Signer) -> Result<Ended> {
-    let mut signals = Signals::new()?;
+/// The client as one future; `signal` waits for the next signal and gives its name.
+async fn live(options: Options, signer: Signer, mut signal: impl AsyncFnMut() -> &'static str) -> Result<Ended> {
     let nodes = Arc::new(connect(&options)?);
     let root = signer.protection().genesis_validators_root();
     let listener = match options.metrics {
@@ -125,7 +131,7 @@ async fn live(options: Options, signer: Signer) -> Result<Ended> {
     let config = Arc::new(options.config.clone());
     let genesis = tokio::select! {
         genesis = startup::learn_genesis(&nodes, &options.genesis, root, &config) => genesis,
-        name = signals.next() => {
+        name = signal() => {
             tracing::info!("{name}: stopped");
             return Ok(Ended::Stopped);
         }
@@ -166,18 +172,19 @@ async fn live(options: Options, signer: Signer) -> Result<Ended> {
         duties_sender,
     )));
     tasks.spawn(watching::prepare(ctx.clone()));
+    tasks.spawn(watching::sum_up(ctx.clone()));
     if let Some(listener) = listener {
         tasks.spawn(serve::serve(listener, metrics));
     }
     let doppelganger = Doppelganger::new(watching::recorded(&signer), options.doppelganger_protection);
     let guard = watching::guard(ctx.clone(), doppelganger, allowed_sender);
     let driver = slots::drive(ctx, slots, stop);
-    until_end(signals, stop_sender, tasks, guard, driver, &signer).await
+    until_end(signal, stop_sender, tasks, guard, driver, &signer).await
 }
 
 /// Waits for whatever ends the client.
 async fn until_end(
-    mut signals: Signals,
+    mut signal: impl AsyncFnMut() -> &'static str,
     stop: watch::Sender<bool>,
     mut tasks: JoinSet<()>,
     guard: impl Future<Output = Doubles>,
@@ -189,7 +196,7 @@ async fn until_end(
     loop {
         tokio::select! {
             biased;
-            name = signals.next() => {
+            name = signal() => {
                 if stopping {
                     tracing::warn!("{name}: stopped at once");
                     return Ok(Ended::Forced);

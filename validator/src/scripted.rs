@@ -33,7 +33,7 @@ impl Asked {
 }
 
 /// What is sent back.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(String, String)>,
@@ -46,7 +46,12 @@ pub(crate) struct Reply {
     pub(crate) missing: usize,
     /// Keeps the connection open this long after the body: an event stream.
     pub(crate) linger: Duration,
+    /// After the body, as long as the connection lives: waits for the next piece.
+    pub(crate) feed: Option<Arc<Feed>>,
 }
+
+/// Waits for the next piece of an endless body.
+pub(crate) type Feed = dyn Fn() -> Vec<u8> + Send + Sync;
 
 impl Reply {
     pub(crate) fn json(body: impl Into<String>) -> Self {
@@ -58,6 +63,7 @@ impl Reply {
             chunked: None,
             missing: 0,
             linger: Duration::ZERO,
+            feed: None,
         }
     }
 
@@ -131,6 +137,9 @@ fn serve(stream: TcpStream, kept: &Mutex<Vec<Asked>>, answer: &Answer) -> Option
         let reply = answer(&asked);
         std::thread::sleep(reply.delay);
         write_reply(&mut writer, &reply).ok()?;
+        while let Some(feed) = &reply.feed {
+            writer.write_all(&feed()).ok()?;
+        }
         if reply.missing > 0 || !reply.linger.is_zero() {
             std::thread::sleep(reply.linger);
             return None;
@@ -167,12 +176,17 @@ fn read_request(reader: &mut BufReader<TcpStream>) -> Option<Asked> {
 fn write_reply(writer: &mut TcpStream, reply: &Reply) -> std::io::Result<()> {
     let mut head = format!("HTTP/1.1 {} Scripted\r\n", reply.status);
     for (name, value) in &reply.headers {
-        head.push_str(&format!("{name}: {value}\r\n"));
+        head += &[name.as_str(), ": ", value.as_str(), "\r\n"].concat();
     }
     if reply.chunked.is_some() {
         head.push_str("transfer-encoding: chunked\r\n\r\n");
-    } else if reply.linger.is_zero() {
-        head.push_str(&format!("content-length: {}\r\n\r\n", reply.body.len() + reply.missing));
+    } else if reply.linger.is_zero() && reply.feed.is_none() {
+        head += &[
+            "content-length: ",
+            &(reply.body.len() + reply.missing).to_string(),
+            "\r\n\r\n",
+        ]
+        .concat();
     } else {
         head.push_str("connection: close\r\n\r\n");
     }

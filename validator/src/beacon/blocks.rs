@@ -212,10 +212,10 @@ impl Node {
             request.slot, request.randao_reveal
         );
         if let Some(graffiti) = request.graffiti {
-            path.push_str(&format!("&graffiti={graffiti}"));
+            path += &["&graffiti=", &graffiti.to_string()].concat();
         }
         if let Some(factor) = request.builder_boost_factor {
-            path.push_str(&format!("&builder_boost_factor={factor}"));
+            path += &["&builder_boost_factor=", &factor.to_string()].concat();
         }
         let mut call = Request::get(path.clone(), produce_limit(config, epoch), timeout);
         call.ssz = true;

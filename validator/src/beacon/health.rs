@@ -62,11 +62,7 @@ impl Health {
             return None;
         }
         let unready = u32::from(syncing.is_syncing) + u32::from(syncing.is_optimistic);
-        let distance = match syncing.sync_distance {
-            0..=NEAR => 0,
-            ..=BEHIND => 1,
-            _ => 2,
-        };
+        let distance = u32::from(syncing.sync_distance > NEAR) + u32::from(syncing.sync_distance > BEHIND);
         let weak = u32::from(syncing.el_offline) + u32::from(self.strikes >= STRIKES);
         Some(unready * 16 + weak * 4 + distance)
     }

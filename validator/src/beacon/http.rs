@@ -271,7 +271,7 @@ fn form_of(headers: &HeaderMap) -> Form {
 
 async fn read_body(body: Incoming, limit: usize) -> Result<Bytes, CallError> {
     let collected = Limited::new(body, limit).collect().await;
-    collected.map(|body| body.to_bytes()).map_err(|error| {
+    collected.map(http_body_util::Collected::to_bytes).map_err(|error| {
         if error.is::<http_body_util::LengthLimitError>() {
             CallError::bad_answer(format!("the answer is longer than {limit} bytes"))
         } else {
@@ -408,7 +408,7 @@ mod tests {
         );
         assert_eq!(error_words(b"{\"message\":\"a\\u001b[31m\\nb\"}"), "a [31m b");
         assert_eq!(error_words(b"<html>no</html>"), "<html>no</html>");
-        assert_eq!(error_words(&[0xff; 100_000]).chars().count(), MAX_ERROR_WORDS);
+        assert_eq!(error_words(&vec![0xff; 100_000]).chars().count(), MAX_ERROR_WORDS);
         assert_eq!(error_words(b""), "");
     }
 }

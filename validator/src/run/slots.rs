@@ -3,7 +3,6 @@
 use super::startup::fork_stop;
 use crate::context::Context;
 use crate::{attest, propose, sync_committee};
-use consensus::preset::SLOTS_PER_EPOCH;
 use consensus::slot_clock::SlotClock;
 use consensus::types::Slot;
 use std::future::Future;
@@ -49,12 +48,6 @@ pub(super) async fn drive(ctx: Context, slots: SlotClock, mut stop: watch::Recei
         tell_clock(&ctx, &mut told_clock);
         begin(&ctx, now.slot, &mut tasks);
         reap(&mut tasks);
-        if now.slot % SLOTS_PER_EPOCH == 1 {
-            // The last slot's attestations had a slot to go out.
-            if let Some(text) = now.epoch.checked_sub(1).and_then(|epoch| ctx.report.summary(epoch)) {
-                tracing::info!("{text}");
-            }
-        }
     };
     finish(&ctx, last, tasks).await;
     result

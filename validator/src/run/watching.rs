@@ -1,13 +1,15 @@
 //! The loops that keep what is known up to date: nodes' health, their event streams, our validators and duties, doubles,
 //! and what nodes are told ahead. Each ends when it is dropped.
 
-use crate::beacon::{Ask, Event, Events, Genesis, Need};
+use crate::beacon::{Ask, Event, Events, Genesis, HeadEvent, Need};
 use crate::context::Context;
 use crate::doppelganger::{self, Doppelganger, Doubles};
 use crate::fetch::Fetcher;
 use crate::gate::Allowed;
 use crate::heads::Heads;
 use crate::prepare::Preparer;
+use crate::summary;
+use consensus::preset::SLOTS_PER_EPOCH;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -84,11 +86,11 @@ pub(super) async fn follow_heads(ctx: Context, mut heard: mpsc::Receiver<Heard>,
     while let Some((from, event, at_ms)) = heard.recv().await {
         let now = ctx.clock.now();
         let (ready, _) = ctx.nodes.ready(from, now.epoch);
-        if !ready {
+        let (Event::Head(HeadEvent { slot, .. }) | Event::Block { slot, .. } | Event::Reorg { slot, .. }) = &event;
+        ctx.clock.heard_head(from, *slot);
+        // What lies ahead of the clock would hide the heads that come in their time.
+        if !ready || *slot > now.slot.saturating_add(1) {
             continue;
-        }
-        if let Event::Head(head) = &event {
-            ctx.clock.heard_head(from, head.slot);
         }
         if let Event::Reorg { slot, depth } = &event {
             tracing::debug!("the chain was reorganized at slot {slot}, {depth} slots deep");
@@ -120,7 +122,9 @@ pub(super) async fn fetch_duties(mut fetcher: Fetcher) {
         let now = clock.now();
         // In the middle of a slot, when nothing else is due, and at an epoch's first slot at once.
         let half = clock.slot_duration() / 2;
-        let next = clock.start_of(now.slot.saturating_add(1)) + half.as_millis() as u64;
+        let next = clock
+            .start_of(now.slot.saturating_add(1))
+            .saturating_add(half.as_millis() as u64);
         let pause = if failed {
             FETCH_AGAIN.min(half)
         } else {
@@ -166,17 +170,18 @@ pub(super) async fn guard(ctx: Context, mut guard: Doppelganger, allowed: watch:
         }
         let listening = guard.listening();
         if listening != told {
-            match listening {
-                Some((count, last)) => tracing::info!(
-                    "doppelganger protection: {count} keys listen for a double until the end of epoch {last}, then they \
-                     sign"
-                ),
-                None => tracing::info!("doppelganger protection: no double was seen, all keys sign"),
+            if let Some((count, last)) = listening {
+                tracing::info!("{count} keys listen for a double until the end of epoch {last}, then they sign");
+            } else {
+                tracing::info!("no double was seen, all keys sign");
             }
             told = listening;
         }
         let slot = ctx.clock.slot_duration();
-        let next = ctx.clock.start_of(now.slot.saturating_add(1)) + (slot / 4).as_millis() as u64;
+        let next = ctx
+            .clock
+            .start_of(now.slot.saturating_add(1))
+            .saturating_add((slot / 4).as_millis() as u64);
         tokio::select! {
             _ = validators.changed() => {}
             () = tokio::time::sleep(ctx.clock.until(next).min(slot)) => {}
@@ -197,6 +202,28 @@ pub(super) async fn prepare(ctx: Context) {
             () = tokio::time::sleep(slot) => {}
         }
         duties.mark_unchanged();
+    }
+}
+
+/// Tells in each epoch what the one before has come to and what the chain has settled.
+pub(super) async fn sum_up(ctx: Context) {
+    loop {
+        let epoch = ctx.clock.now().epoch;
+        // The last slot's attestations have two slots to go out.
+        let slot = epoch
+            .saturating_add(1)
+            .saturating_mul(SLOTS_PER_EPOCH)
+            .saturating_add(2);
+        ctx.clock.sleep_until(ctx.clock.start_of(slot)).await;
+        if let Some(text) = ctx.report.summary(epoch) {
+            tracing::info!("{text}");
+        }
+        let Some(settled) = summary::settled_at(epoch.saturating_add(1)) else {
+            continue;
+        };
+        if let Some(text) = summary::earned(&ctx, settled, slot).await {
+            tracing::info!("{text}");
+        }
     }
 }
 
