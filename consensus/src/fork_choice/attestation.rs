@@ -2,7 +2,7 @@
 
 use super::action::AttestationAction;
 use super::node::Node;
-use super::store::{CheckpointState, Store};
+use super::store::{CheckpointState, Store, View};
 use crate::fork::Fork;
 use crate::helpers::accessors::get_indexed_attestation;
 use crate::helpers::misc::compute_epoch_at_slot;
@@ -30,7 +30,7 @@ pub struct ValidAttestation {
 /// A cheap check has ended the matter.
 type Early = Box<AttestationAction>;
 
-impl Store {
+impl View {
     /// Checks an attestation, with its signature unless the context trusts it. Those in a valid block
     /// (`is_from_block`) may be older.
     ///
@@ -125,27 +125,6 @@ impl Store {
         Ok(())
     }
 
-    /// Enters votes. False if their block has gone meanwhile.
-    ///
-    /// Spec: phase0/ and gloas/fork-choice.md, `update_latest_messages`.
-    pub fn apply_attestation(&mut self, attestation: &ValidAttestation) -> bool {
-        let Some(place) = self.blocks.place(&attestation.beacon_block_root) else {
-            return false;
-        };
-        self.keep_checkpoint_state(attestation.target, Arc::clone(&attestation.target_state));
-        for index in &attestation.attesting_indices {
-            self.votes.update(
-                self.blocks.nodes(),
-                *index,
-                attestation.slot,
-                place,
-                attestation.payload_present,
-                attestation.by_epoch,
-            );
-        }
-        true
-    }
-
     /// Checks a proof of voting twice; returns those who did.
     ///
     /// Spec: phase0/fork-choice.md, `on_attester_slashing`.
@@ -175,11 +154,34 @@ impl Store {
             .filter(|index| second.attesting_indices.binary_search(index).is_ok())
             .collect())
     }
+}
+
+impl Store {
+    /// Enters votes. False if their block has gone meanwhile.
+    ///
+    /// Spec: phase0/ and gloas/fork-choice.md, `update_latest_messages`.
+    pub fn apply_attestation(&mut self, attestation: &ValidAttestation) -> bool {
+        let Some(place) = self.blocks.place(&attestation.beacon_block_root) else {
+            return false;
+        };
+        self.keep_checkpoint_state(attestation.target, Arc::clone(&attestation.target_state));
+        for index in &attestation.attesting_indices {
+            self.votes.update(
+                self.view.blocks.nodes(),
+                *index,
+                attestation.slot,
+                place,
+                attestation.payload_present,
+                attestation.by_epoch,
+            );
+        }
+        true
+    }
 
     /// Takes away the voice of those who voted twice.
     pub fn apply_attester_slashing(&mut self, indices: &[ValidatorIndex]) {
         for index in indices {
-            self.votes.exclude(self.blocks.nodes(), *index);
+            self.votes.exclude(self.view.blocks.nodes(), *index);
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::action::BlockAction;
 use super::node::{ExecutionStatus, Node};
 use super::payload::ValidPayloadAttestation;
-use super::store::{CheckpointState, Store, empty_payload_votes, payload_hashes};
+use super::store::{CheckpointState, Store, View, empty_payload_votes, payload_hashes};
 use crate::fork::Fork;
 use crate::helpers::misc::{compute_epoch_at_slot, compute_start_slot_at_epoch};
 use crate::preset::MIN_SEED_LOOKAHEAD;
@@ -49,7 +49,7 @@ impl ValidBlock {
 /// A cheap check has ended the matter.
 type Early = Box<BlockAction>;
 
-impl Store {
+impl View {
     /// Checks a block and computes its post-state. Signatures go through the context. `get_pow_block` is asked for the
     /// terminal block of the merge and matters for the first block with a payload only.
     ///
@@ -175,6 +175,42 @@ impl Store {
         })
     }
 
+    /// Whether a block may be entered before its payload is executed: its parent has a payload, or it is old.
+    /// `safe_slots` is how old.
+    ///
+    /// Spec: sync/optimistic.md, `is_optimistic_candidate_block`.
+    pub fn is_optimistic_candidate_block(&self, block: &BeaconBlock, safe_slots: u64) -> bool {
+        let parent = self.blocks.get(&block.parent_root);
+        parent.is_some_and(|parent| !parent.block_hash.is_zero())
+            || block.slot.saturating_add(safe_slots) <= self.get_current_slot()
+    }
+
+    /// Spec: phase0/ and gloas/fork-choice.md, `record_block_timeliness`.
+    fn block_timeliness(&self, block: &Node, received_ms: u64) -> [bool; 2] {
+        let is_current_slot = self.slot_at(received_ms) == block.slot;
+        let time_into_slot_ms = self.time_into_slot_ms(received_ms);
+        let deadlines = [
+            self.config.get_attestation_due_ms(block.state.at),
+            self.config.get_payload_attestation_due_ms(),
+        ];
+        deadlines.map(|deadline| is_current_slot && time_into_slot_ms < deadline)
+    }
+
+    /// The block that decides the shuffling of `epoch` in the chain of `root`; zero for the first epochs, and where the
+    /// chain is not kept so far back (which then is so for all chains, since they meet in the finalized block).
+    ///
+    /// Spec: phase0/ and gloas/fork-choice.md, `get_shuffling_dependent_root`.
+    pub fn get_shuffling_dependent_root(&self, root: &Root, epoch: Epoch) -> Root {
+        if epoch <= MIN_SEED_LOOKAHEAD {
+            return Root::ZERO;
+        }
+        let slot: Slot = compute_start_slot_at_epoch(epoch - MIN_SEED_LOOKAHEAD).saturating_sub(1);
+        let ancestor = self.blocks.get_ancestor(Self::pending(*root), slot);
+        ancestor.map_or(Root::ZERO, |node| node.root)
+    }
+}
+
+impl Store {
     /// Enters a valid block. Errors, and changes nothing, if meanwhile its parent has gone or the block has come.
     ///
     /// Spec: `on_block` in fork-choice.md of phase0 and gloas, from the post-state on.
@@ -193,9 +229,9 @@ impl Store {
         let timely = node.block_timeliness[0];
         let head = self.get_head();
         if executed && let Some(parent) = self.blocks.place(&node.parent_root) {
-            self.blocks.mark_valid(parent);
+            self.view.blocks.mark_valid(parent);
         }
-        self.blocks.insert(node)?;
+        self.view.blocks.insert(node)?;
         self.votes.add_block();
         for vote in &block.payload_votes {
             self.apply_payload_attestation(vote);
@@ -227,9 +263,9 @@ impl Store {
     /// Spec: sync/optimistic.md, "Transitioning from NOT_VALIDATED -> INVALIDATED".
     pub fn apply_invalid_payload(&mut self, root: &Root, parent_root: &Root, latest_valid_hash: Option<Hash32>) {
         if let Some(place) = self.blocks.place(root) {
-            self.blocks.invalidate(place, latest_valid_hash, true);
+            self.view.blocks.invalidate(place, latest_valid_hash, true);
         } else if let Some(place) = self.blocks.place(parent_root) {
-            self.blocks.invalidate(place, latest_valid_hash, false);
+            self.view.blocks.invalidate(place, latest_valid_hash, false);
         }
     }
 
@@ -240,30 +276,9 @@ impl Store {
     pub fn apply_valid_payload(&mut self, root: &Root) -> bool {
         let place = self.blocks.place(root);
         if let Some(place) = place {
-            self.blocks.mark_valid(place);
+            self.view.blocks.mark_valid(place);
         }
         place.is_some()
-    }
-
-    /// Whether a block may be entered before its payload is executed: its parent has a payload, or it is old.
-    /// `safe_slots` is how old.
-    ///
-    /// Spec: sync/optimistic.md, `is_optimistic_candidate_block`.
-    pub fn is_optimistic_candidate_block(&self, block: &BeaconBlock, safe_slots: u64) -> bool {
-        let parent = self.blocks.get(&block.parent_root);
-        parent.is_some_and(|parent| !parent.block_hash.is_zero())
-            || block.slot.saturating_add(safe_slots) <= self.get_current_slot()
-    }
-
-    /// Spec: phase0/ and gloas/fork-choice.md, `record_block_timeliness`.
-    fn block_timeliness(&self, block: &Node, received_ms: u64) -> [bool; 2] {
-        let is_current_slot = self.slot_at(received_ms) == block.slot;
-        let time_into_slot_ms = self.time_into_slot_ms(received_ms);
-        let deadlines = [
-            self.config.get_attestation_due_ms(block.state.at),
-            self.config.get_payload_attestation_due_ms(),
-        ];
-        deadlines.map(|deadline| is_current_slot && time_into_slot_ms < deadline)
     }
 
     /// Spec: phase0/ and gloas/fork-choice.md, `update_proposer_boost_root`.
@@ -274,21 +289,8 @@ impl Store {
         }
         let epoch = self.get_current_store_epoch();
         if self.get_shuffling_dependent_root(&head, epoch) == self.get_shuffling_dependent_root(&root, epoch) {
-            self.proposer_boost_root = root;
+            self.view.proposer_boost_root = root;
         }
-    }
-
-    /// The block that decides the shuffling of `epoch` in the chain of `root`; zero for the first epochs, and where the
-    /// chain is not kept so far back (which then is so for all chains, since they meet in the finalized block).
-    ///
-    /// Spec: phase0/ and gloas/fork-choice.md, `get_shuffling_dependent_root`.
-    pub fn get_shuffling_dependent_root(&self, root: &Root, epoch: Epoch) -> Root {
-        if epoch <= MIN_SEED_LOOKAHEAD {
-            return Root::ZERO;
-        }
-        let slot: Slot = compute_start_slot_at_epoch(epoch - MIN_SEED_LOOKAHEAD).saturating_sub(1);
-        let ancestor = self.blocks.get_ancestor(Self::pending(*root), slot);
-        ancestor.map_or(Root::ZERO, |node| node.root)
     }
 }
 

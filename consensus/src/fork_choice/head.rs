@@ -5,7 +5,7 @@
 //! block finds the head. Nothing depends on the number of votes.
 
 use super::node::{ForkChoiceNode, Node, PayloadStatus};
-use super::store::{Store, voting_source};
+use super::store::{Store, View, voting_source};
 use super::votes::{Weight, gwei};
 use crate::constants::{GENESIS_EPOCH, PTC_TIMELINESS_INDEX};
 use crate::helpers::misc::compute_start_slot_at_epoch;
@@ -66,7 +66,7 @@ impl Store {
     pub fn get_head(&self) -> ForkChoiceNode {
         let root = self.justified_checkpoint.root;
         let Some(mut place) = self.blocks.place(&root) else {
-            return Self::pending(root);
+            return View::pending(root);
         };
         let tree = self.tree();
         loop {

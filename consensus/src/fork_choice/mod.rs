@@ -36,4 +36,4 @@ pub use fast_confirmation::FastConfirmationStore;
 pub use node::{ExecutionStatus, ForkChoiceNode, Node, PayloadStatus, PayloadVotes};
 pub use payload::{ValidEnvelope, ValidPayloadAttestation};
 pub use proto_array::ProtoArray;
-pub use store::{CheckpointState, Store};
+pub use store::{CheckpointState, Store, View};

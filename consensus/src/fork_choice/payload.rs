@@ -2,7 +2,7 @@
 
 use super::action::{EnvelopeAction, ExecutionVerdict, PayloadAttestationAction};
 use super::node::{ExecutionStatus, Node};
-use super::store::Store;
+use super::store::{Store, View};
 use crate::helpers::accessors::get_ptc;
 use crate::helpers::votes::is_valid_indexed_payload_attestation;
 use crate::preset::{DATA_AVAILABILITY_TIMELY_THRESHOLD, PAYLOAD_TIMELY_THRESHOLD};
@@ -38,7 +38,7 @@ fn positions_of(block: &Node, slot: Slot, voters: &[ValidatorIndex]) -> Result<V
     Ok(places.map(|(place, _)| place).collect())
 }
 
-impl Store {
+impl View {
     /// Spec: gloas/fork-choice.md, `is_payload_verified`.
     pub fn is_payload_verified(&self, root: &Root) -> bool {
         self.blocks.get(root).is_some_and(|block| block.payload_verified)
@@ -102,30 +102,6 @@ impl Store {
             ),
             Err(why) => (EnvelopeAction::Reject(why), None),
         }
-    }
-
-    /// Enters a payload. `verdict` is the engine's, and one that was invalid takes back what it shows to be invalid
-    /// too. False if the block has gone meanwhile.
-    pub fn apply_execution_payload_envelope(&mut self, envelope: ValidEnvelope, verdict: ExecutionVerdict) -> bool {
-        let Some(place) = self.blocks.place(&envelope.beacon_block_root) else {
-            return false;
-        };
-        if let ExecutionVerdict::Invalid { latest_valid_hash } = verdict {
-            self.blocks.invalidate(place, latest_valid_hash, true);
-            return true;
-        }
-        if let Some(block) = self.blocks.get_mut(&envelope.beacon_block_root)
-            && block.execution != ExecutionStatus::Invalidated
-        {
-            if !block.payload_verified {
-                block.execution = ExecutionStatus::NotValidated;
-            }
-            block.payload_verified = true;
-        }
-        if verdict == ExecutionVerdict::Valid {
-            self.blocks.mark_valid(place);
-        }
-        true
     }
 
     /// Checks one member's vote. From a block (`is_from_block`) its signature and slot have been checked.
@@ -213,10 +189,36 @@ impl Store {
         }
         Ok(votes)
     }
+}
+
+impl Store {
+    /// Enters a payload. `verdict` is the engine's, and one that was invalid takes back what it shows to be invalid
+    /// too. False if the block has gone meanwhile.
+    pub fn apply_execution_payload_envelope(&mut self, envelope: ValidEnvelope, verdict: ExecutionVerdict) -> bool {
+        let Some(place) = self.blocks.place(&envelope.beacon_block_root) else {
+            return false;
+        };
+        if let ExecutionVerdict::Invalid { latest_valid_hash } = verdict {
+            self.view.blocks.invalidate(place, latest_valid_hash, true);
+            return true;
+        }
+        if let Some(block) = self.view.blocks.get_mut(&envelope.beacon_block_root)
+            && block.execution != ExecutionStatus::Invalidated
+        {
+            if !block.payload_verified {
+                block.execution = ExecutionStatus::NotValidated;
+            }
+            block.payload_verified = true;
+        }
+        if verdict == ExecutionVerdict::Valid {
+            self.view.blocks.mark_valid(place);
+        }
+        true
+    }
 
     /// Enters votes on a payload. False if the block has gone meanwhile.
     pub fn apply_payload_attestation(&mut self, vote: &ValidPayloadAttestation) -> bool {
-        let block = self.blocks.get_mut(&vote.data.beacon_block_root);
+        let block = self.view.blocks.get_mut(&vote.data.beacon_block_root);
         let Some(votes) = block.and_then(|block| block.payload_votes.as_deref_mut()) else {
             return false;
         };

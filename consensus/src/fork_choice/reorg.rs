@@ -3,7 +3,7 @@
 //! Spec: phase0/ and gloas/fork-choice.md, "Proposer head and reorg helpers".
 
 use super::node::{ForkChoiceNode, Node, PayloadStatus};
-use super::store::Store;
+use super::store::{Store, View};
 use crate::constants::ATTESTATION_TIMELINESS_INDEX;
 use crate::helpers::accessors::{get_beacon_committee, get_committee_count_per_slot};
 use crate::helpers::misc::compute_epoch_at_slot;
@@ -20,7 +20,7 @@ impl Store {
 
     /// Spec: phase0/ and gloas/fork-choice.md, `is_head_weak`. False for an unknown block.
     pub fn is_head_weak(&self, head_root: &Root) -> bool {
-        let score = self.get_attestation_score(Self::pending(*head_root));
+        let score = self.get_attestation_score(View::pending(*head_root));
         self.blocks.get(head_root).is_some_and(|head| self.is_weak(head, score))
     }
 
@@ -55,7 +55,7 @@ impl Store {
     fn is_parent_strong(&self, parent_root: &Root) -> bool {
         let percent = self.config.reorg_parent_weight_threshold;
         let threshold = self.justified.calculate_committee_fraction(percent);
-        self.get_attestation_score(Self::pending(*parent_root)) > threshold
+        self.get_attestation_score(View::pending(*parent_root)) > threshold
     }
 
     /// Spec: phase0/fork-choice.md, `is_finalization_ok`.

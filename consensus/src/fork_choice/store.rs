@@ -13,6 +13,7 @@ use crate::transition::process_slots;
 use crate::types::{BeaconBlock, Checkpoint, Epoch, Gwei, Hash32, Root, Slot, ValidatorIndex};
 use crate::{Config, Invalid, ensure};
 use std::collections::HashMap;
+use std::ops::Deref;
 use std::sync::Arc;
 
 /// A state at the start of an epoch, with what votes weigh by it.
@@ -45,11 +46,12 @@ impl CheckpointState {
     }
 }
 
-/// All that fork choice goes by. One thread changes it; `validate_*` only read and may run elsewhere, on a clone.
+/// All that fork choice goes by but votes: what checks need. One thread changes it, inside its [`Store`]; `validate_*`
+/// only read and run elsewhere, on a clone, which costs some hundred bytes for every block since finality.
 ///
 /// Spec: phase0/ and gloas/fork-choice.md, `Store`.
 #[derive(Clone, Debug)]
-pub struct Store {
+pub struct View {
     pub(super) config: Arc<Config>,
     /// Unix time in milliseconds.
     pub(super) time_ms: u64,
@@ -61,11 +63,27 @@ pub struct Store {
     pub(super) unrealized_finalized_checkpoint: Checkpoint,
     pub(super) proposer_boost_root: Root,
     pub(super) blocks: ProtoArray,
-    pub(super) votes: Votes,
     /// The state of the justified checkpoint, by which votes weigh.
     pub(super) justified: Arc<CheckpointState>,
     /// Only checkpoints from the finalized epoch on, of blocks that are here.
     pub(super) checkpoint_states: HashMap<Checkpoint, Arc<CheckpointState>>,
+}
+
+/// The fork choice: the view with the votes, which decide on the head. One thread owns and changes it.
+///
+/// Spec: phase0/ and gloas/fork-choice.md, `Store`.
+#[derive(Clone, Debug)]
+pub struct Store {
+    pub(super) view: View,
+    pub(super) votes: Votes,
+}
+
+impl Deref for Store {
+    type Target = View;
+
+    fn deref(&self) -> &View {
+        &self.view
+    }
 }
 
 /// The payload of a block, as fork choice needs it: its hash and that of the one before.
@@ -137,7 +155,8 @@ impl Store {
         let justified = Arc::new(CheckpointState::new(Arc::clone(&anchor_state)));
         let since_genesis = u128::from(anchor_state.slot) * u128::from(config.slot_duration_ms) / 1000;
         let time = u64::try_from(u128::from(anchor_state.genesis_time) + since_genesis).unwrap_or(u64::MAX);
-        Ok(Store {
+        let votes = Votes::new(Arc::clone(&justified.balances));
+        let view = View {
             time_ms: time.saturating_mul(1000),
             genesis_time: anchor_state.genesis_time,
             justified_checkpoint: checkpoint,
@@ -146,13 +165,97 @@ impl Store {
             unrealized_finalized_checkpoint: checkpoint,
             proposer_boost_root: Root::ZERO,
             blocks,
-            votes: Votes::new(Arc::clone(&justified.balances)),
             checkpoint_states: HashMap::from([(checkpoint, Arc::clone(&justified))]),
             justified,
             config,
-        })
+        };
+        Ok(Store { view, votes })
     }
 
+    /// What checks need, without the votes.
+    pub fn view(&self) -> &View {
+        &self.view
+    }
+
+    /// Whether the validator has voted twice.
+    pub fn is_equivocating(&self, index: ValidatorIndex) -> bool {
+        self.votes.equivocating().contains(&index)
+    }
+
+    /// Moves the clock on, in Unix seconds. Time that runs back changes nothing but the clock, as in the spec.
+    ///
+    /// Spec: phase0/fork-choice.md, `on_tick`.
+    pub fn on_tick(&mut self, time: u64) {
+        self.on_tick_ms(time.saturating_mul(1000));
+    }
+
+    /// The same in milliseconds, for a clock that knows them: deadlines are not at whole seconds.
+    ///
+    /// The spec visits every slot in between. All that can happen there is that the boost ends and, at the start of an
+    /// epoch, that the unrealized checkpoints take effect; both once.
+    pub fn on_tick_ms(&mut self, time_ms: u64) {
+        let previous_slot = self.get_current_slot();
+        self.view.time_ms = time_ms;
+        let current_slot = self.get_current_slot();
+        if current_slot > previous_slot {
+            self.view.proposer_boost_root = Root::ZERO;
+        }
+        if compute_epoch_at_slot(current_slot) > compute_epoch_at_slot(previous_slot) {
+            self.update_checkpoints(
+                self.unrealized_justified_checkpoint,
+                self.unrealized_finalized_checkpoint,
+            );
+        }
+    }
+
+    /// Spec: phase0/fork-choice.md, `update_checkpoints`.
+    pub(super) fn update_checkpoints(&mut self, justified: Checkpoint, finalized: Checkpoint) {
+        if justified.epoch > self.justified_checkpoint.epoch {
+            let state = self.view.checkpoint_states.get(&justified);
+            let state = state.expect("a block brings the states of the checkpoints that it justifies");
+            self.view.justified = Arc::clone(state);
+            self.view.justified_checkpoint = justified;
+            self.votes
+                .set_balances(self.view.blocks.nodes(), Arc::clone(&self.view.justified.balances));
+        }
+        if finalized.epoch > self.finalized_checkpoint.epoch {
+            self.view.finalized_checkpoint = finalized;
+        }
+    }
+
+    /// Spec: phase0/fork-choice.md, `update_unrealized_checkpoints`.
+    pub(super) fn update_unrealized_checkpoints(&mut self, justified: Checkpoint, finalized: Checkpoint) {
+        if justified.epoch > self.unrealized_justified_checkpoint.epoch {
+            self.view.unrealized_justified_checkpoint = justified;
+        }
+        if finalized.epoch > self.unrealized_finalized_checkpoint.epoch {
+            self.view.unrealized_finalized_checkpoint = finalized;
+        }
+    }
+
+    /// Keeps a computed checkpoint state.
+    pub(super) fn keep_checkpoint_state(&mut self, checkpoint: Checkpoint, state: Arc<CheckpointState>) {
+        if checkpoint.epoch >= self.finalized_checkpoint.epoch {
+            self.view.checkpoint_states.entry(checkpoint).or_insert(state);
+        }
+    }
+
+    /// Drops blocks that do not descend from the finalized one, and older checkpoint states. Costs a pass over all votes
+    /// when anything goes, so call it when the finalized checkpoint has moved. Returns how many blocks went.
+    pub fn prune(&mut self) -> usize {
+        let view = &mut self.view;
+        let before = view.blocks.len();
+        if let Some(places) = view.blocks.prune(&view.finalized_checkpoint.root) {
+            self.votes.follow(&places);
+        }
+        let (blocks, finalized) = (&view.blocks, view.finalized_checkpoint.epoch);
+        view.checkpoint_states
+            .retain(|checkpoint, _| checkpoint.epoch >= finalized && blocks.get(&checkpoint.root).is_some());
+        before - view.blocks.len()
+    }
+}
+
+impl View {
     /// The network.
     pub fn config(&self) -> &Arc<Config> {
         &self.config
@@ -203,11 +306,6 @@ impl Store {
         &self.justified
     }
 
-    /// Whether the validator has voted twice.
-    pub fn is_equivocating(&self, index: ValidatorIndex) -> bool {
-        self.votes.equivocating().contains(&index)
-    }
-
     /// Milliseconds since genesis; 0 before.
     pub(super) fn ms_since_genesis(&self, time_ms: u64) -> u64 {
         time_ms.saturating_sub(self.genesis_time.saturating_mul(1000))
@@ -231,57 +329,6 @@ impl Store {
     /// Spec: phase0/fork-choice.md, `get_current_store_epoch`.
     pub fn get_current_store_epoch(&self) -> Epoch {
         compute_epoch_at_slot(self.get_current_slot())
-    }
-
-    /// Moves the clock on, in Unix seconds. Time that runs back changes nothing but the clock, as in the spec.
-    ///
-    /// Spec: phase0/fork-choice.md, `on_tick`.
-    pub fn on_tick(&mut self, time: u64) {
-        self.on_tick_ms(time.saturating_mul(1000));
-    }
-
-    /// The same in milliseconds, for a clock that knows them: deadlines are not at whole seconds.
-    ///
-    /// The spec visits every slot in between. All that can happen there is that the boost ends and, at the start of an
-    /// epoch, that the unrealized checkpoints take effect; both once.
-    pub fn on_tick_ms(&mut self, time_ms: u64) {
-        let previous_slot = self.get_current_slot();
-        self.time_ms = time_ms;
-        let current_slot = self.get_current_slot();
-        if current_slot > previous_slot {
-            self.proposer_boost_root = Root::ZERO;
-        }
-        if compute_epoch_at_slot(current_slot) > compute_epoch_at_slot(previous_slot) {
-            self.update_checkpoints(
-                self.unrealized_justified_checkpoint,
-                self.unrealized_finalized_checkpoint,
-            );
-        }
-    }
-
-    /// Spec: phase0/fork-choice.md, `update_checkpoints`.
-    pub(super) fn update_checkpoints(&mut self, justified: Checkpoint, finalized: Checkpoint) {
-        if justified.epoch > self.justified_checkpoint.epoch {
-            let state = self.checkpoint_states.get(&justified);
-            let state = state.expect("a block brings the states of the checkpoints that it justifies");
-            self.justified = Arc::clone(state);
-            self.justified_checkpoint = justified;
-            self.votes
-                .set_balances(self.blocks.nodes(), Arc::clone(&self.justified.balances));
-        }
-        if finalized.epoch > self.finalized_checkpoint.epoch {
-            self.finalized_checkpoint = finalized;
-        }
-    }
-
-    /// Spec: phase0/fork-choice.md, `update_unrealized_checkpoints`.
-    pub(super) fn update_unrealized_checkpoints(&mut self, justified: Checkpoint, finalized: Checkpoint) {
-        if justified.epoch > self.unrealized_justified_checkpoint.epoch {
-            self.unrealized_justified_checkpoint = justified;
-        }
-        if finalized.epoch > self.unrealized_finalized_checkpoint.epoch {
-            self.unrealized_finalized_checkpoint = finalized;
-        }
     }
 
     /// The state of a checkpoint if it is kept.
@@ -310,13 +357,6 @@ impl Store {
         Ok(Arc::new(CheckpointState::new(state)))
     }
 
-    /// Keeps a computed checkpoint state.
-    pub(super) fn keep_checkpoint_state(&mut self, checkpoint: Checkpoint, state: Arc<CheckpointState>) {
-        if checkpoint.epoch >= self.finalized_checkpoint.epoch {
-            self.checkpoint_states.entry(checkpoint).or_insert(state);
-        }
-    }
-
     /// Spec: phase0/fork-choice.md, `get_voting_source`. `None` for an unknown block.
     pub fn get_voting_source(&self, block_root: &Root) -> Option<Checkpoint> {
         let current_epoch = self.get_current_store_epoch();
@@ -331,19 +371,6 @@ impl Store {
             root,
             payload_status: PayloadStatus::Pending,
         }
-    }
-
-    /// Drops blocks that do not descend from the finalized one, and older checkpoint states. Costs a pass over all votes
-    /// when anything goes, so call it when the finalized checkpoint has moved. Returns how many blocks went.
-    pub fn prune(&mut self) -> usize {
-        let before = self.blocks.len();
-        if let Some(places) = self.blocks.prune(&self.finalized_checkpoint.root) {
-            self.votes.follow(&places);
-        }
-        let (blocks, finalized) = (&self.blocks, self.finalized_checkpoint.epoch);
-        self.checkpoint_states
-            .retain(|checkpoint, _| checkpoint.epoch >= finalized && blocks.get(&checkpoint.root).is_some());
-        before - self.blocks.len()
     }
 }
 

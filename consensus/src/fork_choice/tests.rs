@@ -2,7 +2,7 @@
 
 use super::node::{ExecutionStatus, ForkChoiceNode, Node, PayloadStatus};
 use super::proto_array::ProtoArray;
-use super::store::{CheckpointState, Store, empty_payload_votes, voting_source};
+use super::store::{CheckpointState, Store, View, empty_payload_votes, voting_source};
 use super::votes::{Votes, gwei};
 use crate::constants::GENESIS_EPOCH;
 use crate::preset::SLOTS_PER_EPOCH;
@@ -70,7 +70,8 @@ fn store(fork: Fork, validators: usize, current_slot: Slot) -> Store {
     let anchor = checkpoint(0, root_of(0));
     let mut blocks = ProtoArray::default();
     blocks.insert(block(fork, root_of(0), Root::ZERO, 0, &state)).unwrap();
-    Store {
+    let votes = Votes::new(Arc::clone(&justified.balances));
+    let view = View {
         time_ms: current_slot * config.slot_duration_ms,
         config: Arc::new(config),
         genesis_time: 0,
@@ -80,14 +81,14 @@ fn store(fork: Fork, validators: usize, current_slot: Slot) -> Store {
         unrealized_finalized_checkpoint: anchor,
         proposer_boost_root: Root::ZERO,
         blocks,
-        votes: Votes::new(Arc::clone(&justified.balances)),
         checkpoint_states: HashMap::from([(anchor, Arc::clone(&justified))]),
         justified,
-    }
+    };
+    Store { view, votes }
 }
 
 fn insert(store: &mut Store, node: Node) {
-    store.blocks.insert(node).unwrap();
+    store.view.blocks.insert(node).unwrap();
     store.votes.add_block();
 }
 
@@ -113,7 +114,7 @@ fn slow_weight(store: &Store, messages: &Messages, node: ForkChoiceNode) -> Gwei
     if node.payload_status != PayloadStatus::Pending && block.slot + 1 == store.get_current_slot() {
         return 0;
     }
-    let boosted = Store::pending(store.proposer_boost_root);
+    let boosted = View::pending(store.proposer_boost_root);
     let has_boost = store.blocks.get(&boosted.root).is_some() && store.blocks.is_ancestor(boosted, node);
     let boost = if has_boost { store.get_proposer_score() } else { 0 };
     slow_score(store, messages, node) + boost
@@ -154,7 +155,7 @@ fn slow_filter(store: &Store, root: Root, viable: &mut Vec<Root>) -> bool {
 fn slow_head(store: &Store, messages: &Messages) -> ForkChoiceNode {
     let mut viable = Vec::new();
     slow_filter(store, store.justified_checkpoint.root, &mut viable);
-    let mut head = Store::pending(store.justified_checkpoint.root);
+    let mut head = View::pending(store.justified_checkpoint.root);
     loop {
         let block = store.blocks.get(&head.root).unwrap();
         let mut children = Vec::new();
@@ -170,7 +171,7 @@ fn slow_head(store: &Store, messages: &Messages) -> ForkChoiceNode {
                 let child = store.blocks.get(root).unwrap();
                 let side = block.side_of(child);
                 if child.parent_root == head.root && side == head.payload_status {
-                    children.push(Store::pending(*root));
+                    children.push(View::pending(*root));
                 }
             }
         }
@@ -205,20 +206,20 @@ fn random_store(fork: Fork, random: &mut Random) -> (Store, Messages) {
         node.unrealized_justification = checkpoint(random.below(3), root_of(0));
         insert(&mut store, node);
     }
-    store.justified_checkpoint.epoch = random.below(3);
+    store.view.justified_checkpoint.epoch = random.below(3);
     if random.below(2) == 0 {
         // A finalized block of some epoch, and the justified one on it.
         let finalized = root_of(random.below(blocks));
         let slot = store.blocks.get(&finalized).unwrap().slot;
-        store.finalized_checkpoint = checkpoint(slot.div_ceil(SLOTS_PER_EPOCH), finalized);
-        store.justified_checkpoint.root = finalized;
+        store.view.finalized_checkpoint = checkpoint(slot.div_ceil(SLOTS_PER_EPOCH), finalized);
+        store.view.justified_checkpoint.root = finalized;
     }
     if random.below(2) == 0 {
         let boosted = root_of(1 + random.below(blocks - 1));
         let node = store.blocks.get(&boosted).unwrap();
         let parent = store.blocks.get(&node.parent_root).unwrap();
         if parent.slot + 1 < node.slot || fork < Fork::Gloas {
-            store.proposer_boost_root = boosted;
+            store.view.proposer_boost_root = boosted;
         }
     }
     let mut messages = Messages::new();
@@ -232,7 +233,7 @@ fn random_store(fork: Fork, random: &mut Random) -> (Store, Messages) {
         if newer {
             messages.insert(index, message);
         }
-        let nodes = store.blocks.nodes();
+        let nodes = store.view.blocks.nodes();
         store
             .votes
             .update(nodes, index, slot as u32, number as usize, present, false);
@@ -283,7 +284,7 @@ fn pruning_changes_no_head() {
         dropped += store.prune();
         assert_eq!(store.get_head(), head, "round {round}");
         // New balances are summed from the votes themselves.
-        let (nodes, balances) = (store.blocks.nodes(), vec![32; 40]);
+        let (nodes, balances) = (store.view.blocks.nodes(), vec![32; 40]);
         assert_eq!(store.votes.weigh(nodes, &balances), store.votes.own(), "round {round}");
     }
     assert!(dropped > 100, "only {dropped} blocks dropped");
@@ -300,13 +301,15 @@ fn who_votes_twice_has_no_voice() {
         );
     }
     for (index, place) in [(0, 1), (1, 1), (2, 2)] {
-        store.votes.update(store.blocks.nodes(), index, 5, place, false, true);
+        store
+            .votes
+            .update(store.view.blocks.nodes(), index, 5, place, false, true);
     }
     assert_eq!(store.head_root(), root_of(1));
     store.apply_attester_slashing(&[0, 1]);
     assert_eq!(store.head_root(), root_of(2));
-    store.votes.update(store.blocks.nodes(), 0, 9, 1, false, true);
-    store.votes.update(store.blocks.nodes(), 1, 9, 1, false, true);
+    store.votes.update(store.view.blocks.nodes(), 0, 9, 1, false, true);
+    store.votes.update(store.view.blocks.nodes(), 1, 9, 1, false, true);
     assert_eq!(store.head_root(), root_of(2));
 }
 
@@ -364,7 +367,7 @@ fn vote(store: &mut Store, validators: usize, slot: u32) {
     let blocks = store.blocks.len();
     for index in 0..validators {
         let place = (index * 7 + slot as usize) % blocks;
-        let nodes = store.blocks.nodes();
+        let nodes = store.view.blocks.nodes();
         store.votes.update(nodes, index as u64, slot, place, false, false);
     }
 }

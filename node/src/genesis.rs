@@ -1,0 +1,1 @@
+//! Genesis states of local networks.
