@@ -5,7 +5,6 @@
 //! file, because whoever made the state has touched memory for it.
 
 use consensus::ssz::{Bound, Out, PersistentList, Ssz};
-use consensus::transition::upgrade::upgrade_to_gloas;
 use consensus::types::Gwei;
 use consensus::{Config, Fork, State};
 use crypto::hash::{Hash256, hash_pairs, kernel};
@@ -136,8 +135,6 @@ fn bench(validators: usize) {
         least(|| state.clone(), progressive),
         None,
     );
-    let gloas = |state: &mut State| upgrade_to_gloas(state, &Config::standard());
-    line("upgrade_to_gloas", least(|| state.clone(), gloas), None);
     let validators_only = |validators: &mut PersistentList<_>| validators.root(Fork::Gloas, &[Bound::Progressive]);
     line(
         "root of the registry laid out for Gloas",

@@ -36,10 +36,6 @@ pub(super) fn blocks(validators: usize) {
         status.is_ok_and(|status| status.success()),
         "the blocks could not be applied"
     );
-    if std::env::var_os("KEEP").is_none() {
-    } else {
-        return;
-    }
     fs::remove_dir_all(&folder).expect("the temporary folder can be removed");
 }
 

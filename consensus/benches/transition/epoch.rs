@@ -3,6 +3,7 @@
 use super::{least, line};
 use consensus::preset::SLOTS_PER_EPOCH;
 use consensus::transition::epoch::process_epoch;
+use consensus::transition::upgrade::upgrade_to_gloas;
 use consensus::{Config, Fork, State};
 use synthetic::{Shape, fulu_state};
 
@@ -36,4 +37,17 @@ pub(super) fn epoch(validators: usize) {
         state.prepare();
     };
     line("shuffling of the next epoch", least(after, next));
+    let at_fork = || {
+        let mut state = after();
+        state.beacon.slot += 1;
+        state
+    };
+    let upgrade = |state: &mut State| upgrade_to_gloas(state, &config).expect("a state can be upgraded");
+    line("upgrade_to_gloas, with that shuffling", least(at_fork, upgrade));
+    let upgraded = || {
+        let mut state = at_fork();
+        upgrade(&mut state);
+        state
+    };
+    line("root after it", least(upgraded, |state| state.hash_tree_root()));
 }

@@ -187,15 +187,20 @@ pub fn get_next_sync_committee(state: &State) -> Result<SyncCommittee, Invalid> 
 
 /// The payload timeliness committee of `slot`, with possible repeats. Spec: gloas/beacon-chain.md, `compute_ptc`.
 pub fn compute_ptc(state: &State, slot: Slot) -> Result<Vec<ValidatorIndex>, Invalid> {
+    compute_ptc_by(state, slot, |index| Ok(validator(state, index)?.effective_balance))
+}
+
+/// The same with effective balances (Gwei) from wherever the caller has them.
+pub(crate) fn compute_ptc_by(
+    state: &State,
+    slot: Slot,
+    effective_balance: impl Fn(ValidatorIndex) -> Result<Gwei, Invalid>,
+) -> Result<Vec<ValidatorIndex>, Invalid> {
     let epoch = compute_epoch_at_slot(slot);
     let seed = seed_with(&get_seed(state, epoch, DOMAIN_PTC_ATTESTER).0, slot);
-    let mut indices = Vec::new();
+    let mut indices: Vec<u32> = Vec::new();
     for committee in 0..get_committee_count_per_slot(state, epoch) {
-        indices.extend(
-            get_beacon_committee(state, slot, committee)?
-                .iter()
-                .map(|index| ValidatorIndex::from(*index)),
-        );
+        indices.extend_from_slice(&get_beacon_committee(state, slot, committee)?);
     }
-    compute_balance_weighted_selection(state, &indices, &seed, PTC_SIZE, false)
+    select_by_balance(state.at, &indices, &seed, PTC_SIZE, false, effective_balance)
 }

@@ -8,10 +8,11 @@ use crate::constants::PAYLOAD_BUILDER_VERSION;
 use crate::fork::Fork;
 use crate::helpers::accessors::get_current_epoch;
 use crate::helpers::builders::{add_builder_to_registry, builder_mut};
+use crate::helpers::effective_balances::voter;
 use crate::helpers::math::add;
 use crate::helpers::misc::compute_start_slot_at_epoch;
 use crate::helpers::predicates::is_builder_withdrawal_credential;
-use crate::helpers::selection::compute_ptc;
+use crate::helpers::selection::compute_ptc_by;
 use crate::preset::{
     BUILDER_PENDING_PAYMENTS_LENGTH, MIN_SEED_LOOKAHEAD, PTC_SIZE, PTC_WINDOW_LENGTH, SLOTS_PER_EPOCH,
     SLOTS_PER_HISTORICAL_ROOT,
@@ -72,9 +73,12 @@ pub fn initialize_ptc_window(state: &State) -> Result<Vector<Vector<ValidatorInd
     let nobody: Vector<ValidatorIndex> = vec![0; PTC_SIZE as usize].into();
     let mut window = Vec::with_capacity(PTC_WINDOW_LENGTH as usize);
     window.resize(SLOTS_PER_EPOCH as usize, nobody);
+    // Two million candidates are looked at, in no order: the balances beside a prepared state fit in a processor's cache.
+    let kept = state.effective_balances();
+    let effective_balance = |index| Ok(voter(state, kept, index).effective_balance);
     let start_slot = compute_start_slot_at_epoch(get_current_epoch(state));
     for slot in start_slot..start_slot + (1 + MIN_SEED_LOOKAHEAD) * SLOTS_PER_EPOCH {
-        window.push(compute_ptc(state, slot)?.into());
+        window.push(compute_ptc_by(state, slot, effective_balance)?.into());
     }
     Ok(window.into())
 }
