@@ -50,7 +50,7 @@ impl ApiContext {
             distance: now.saturating_sub(snapshot.head.slot),
             is_syncing: self.network.is_syncing(),
             is_optimistic: snapshot.head.optimistic,
-            el_offline: false,
+            el_offline: self.engine.is_offline(),
         }
     }
 

@@ -37,7 +37,7 @@ pub fn process_sync_aggregate(
     let participants: Vec<ValidatorIndex> = bits.ones().map(|place| committee_indices[place]).collect();
     check_signature(state, ctx, &participants, &sync_aggregate.sync_committee_signature)?;
 
-    let (participant_reward, proposer_reward) = rewards(state)?;
+    let (participant_reward, proposer_reward) = sync_committee_rewards(state)?;
     let proposer_index = get_beacon_proposer_index(state)?;
     for (participant_index, participated) in committee_indices.into_iter().zip(bits.iter()) {
         if participated {
@@ -99,8 +99,10 @@ fn check_signature(
     })
 }
 
-/// What a participant and, for each of them, the proposer earns, in Gwei.
-fn rewards(state: &State) -> Result<(Gwei, Gwei), Invalid> {
+/// What a participant and, for each of them, the proposer earns, in Gwei; an absent member loses the former.
+///
+/// Spec: altair/beacon-chain.md, in `process_sync_aggregate`.
+pub fn sync_committee_rewards(state: &State) -> Result<(Gwei, Gwei), Invalid> {
     let total_active_increments = get_total_active_balance(state) / EFFECTIVE_BALANCE_INCREMENT;
     let total_base_rewards = mul(get_base_reward_per_increment(state), total_active_increments)?;
     let max_participant_rewards = mul(total_base_rewards, SYNC_REWARD_WEIGHT)? / WEIGHT_DENOMINATOR / SLOTS_PER_EPOCH;

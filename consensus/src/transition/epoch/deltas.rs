@@ -49,6 +49,11 @@ pub struct FlagRewards {
 }
 
 impl FlagRewards {
+    /// What flags are worth at the end of the state's epoch.
+    pub fn at(state: &State, config: &Config) -> Result<Self, Invalid> {
+        FlagRewards::of(state, &Survey::of(state, config)?)
+    }
+
     pub(super) fn of(state: &State, survey: &Survey) -> Result<Self, Invalid> {
         let total = survey.total_active_balance;
         Ok(FlagRewards {
