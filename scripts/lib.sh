@@ -73,10 +73,43 @@ rust_in() {
 
 # need_rust [SUBCOMMAND…]: a toolchain that is new enough, with those cargo subcommands (fmt, clippy), on PATH.
 need_rust() {
-    need gcc=gcc g++=g++ make=make
+    # clang: its library reads RocksDB's C header for the bindings.
+    need gcc=gcc g++=g++ make=make clang=clang
     [ -e /etc/ssl/certs/ca-certificates.crt ] || install_packages ca-certificates
     unset RUSTC RUSTDOC
     rust_ok "$@" || rust_in "${CARGO_HOME:-${HOME:-}/.cargo}/bin" "$@" || rust_in /usr/bin "$@" || install_rust "$@"
+}
+
+# need_rocksdb TARGET: compiles RocksDB as cargo would, but in a few lumps instead of 343 files that each read the same
+# headers again, and once for all profiles: nine minutes of processor time instead of fifty for each. CXX and AR name the
+# tools, as they do for cargo. Where it fails, cargo does it its own way.
+need_rocksdb() {
+    local crates source zstd dir lumps=14
+    crates=$(cargo metadata --format-version 1 --locked | grep -o '"manifest_path":"[^"]*"' | cut -d '"' -f 4)
+    source=$(dirname "$(grep '/librocksdb-sys-[^/]*/Cargo.toml$' <<<"$crates")")
+    zstd=$(dirname "$(grep '/zstd-sys-[^/]*/Cargo.toml$' <<<"$crates")")/zstd/lib
+    dir=$CARGO_TARGET_DIR/rocksdb/$(basename "$source")-$1
+    if [ ! -e "$dir/librocksdb.a" ]; then
+        say "Compiling RocksDB for $1."
+        rm -rf "$dir" && mkdir -p "$dir"
+        sed "s|.*|#include \"$source/rocksdb/&\"|" "$source/rocksdb_lib_sources.txt" | grep -v build_version.cc \
+            >"$dir/all"
+        echo "#include \"$source/build_version.cc\"" >>"$dir/all"
+        split -n "l/$lumps" -d --additional-suffix=.cc "$dir/all" "$dir/part"
+        # The settings of the crate's own build script.
+        if ! find "$dir" -name 'part*.cc' -print0 | xargs -0 -P "$(nproc)" -I '{}' "${CXX:-g++}" -c '{}' -o '{}.o' \
+            -std=c++20 -O2 -fPIC -ffunction-sections -fdata-sections -fno-omit-frame-pointer -w -include cstdint \
+            -I "$source/rocksdb/include" -I "$source/rocksdb" -I "$source" -I "$zstd" \
+            -DNDEBUG=1 -DZSTD=1 -DHAVE_ALIGNED_NEW -DHAVE_UINT128_EXTENSION -DOS_LINUX -DROCKSDB_PLATFORM_POSIX \
+            -DROCKSDB_LIB_IO_POSIX -DROCKSDB_SCHED_GETCPU_PRESENT -DROCKSDB_AUXV_GETAUXVAL_PRESENT \
+            -DROCKSDB_FALLOCATE_PRESENT -DROCKSDB_RANGESYNC_PRESENT >&2 ||
+            ! "${AR:-ar}" crs "$dir/new.a" "$dir"/part*.o || ! mv "$dir/new.a" "$dir/librocksdb.a"; then
+            say "That failed; cargo will compile it file by file."
+            return
+        fi
+        rm -f "$dir"/part* "$dir/all"
+    fi
+    export ROCKSDB_LIB_DIR=$dir ROCKSDB_STATIC=1
 }
 
 install_rust() {

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod datadir;
+mod devnet;
 mod engine;
 mod exit;
 mod genesis;
@@ -43,6 +44,7 @@ struct Wren {
 #[derive(Subcommand)]
 enum Command {
     Node(Box<node::Args>),
+    Devnet(devnet::Args),
     /// Make the genesis of a local network: config, first state, keys
     Genesis(genesis::Args),
     /// Serve an execution engine for a local network, which executes nothing
@@ -64,6 +66,7 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Wren::parse().command {
         Command::Node(args) => node::run(*args),
+        Command::Devnet(args) => devnet::run(&args),
         Command::Genesis(args) => genesis::run(&args),
         Command::Engine(args) => engine::run(&args),
         Command::Ssz(args) => ssz::run(args),

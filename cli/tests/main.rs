@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod genesis;
+mod keys;
 #[cfg(not(feature = "minimal"))]
 mod realdata;
 mod ssz;

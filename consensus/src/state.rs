@@ -10,6 +10,7 @@ use crate::helpers::builders::BuilderIndices;
 use crate::helpers::effective_balances::EffectiveBalances;
 use crate::helpers::selection::compute_beacon_proposer_index;
 use crate::helpers::shuffling::EpochShuffling;
+use crate::helpers::target_balances::TargetBalances;
 use crate::signing::DepositSignatures;
 use crate::ssz::{Out, Root, Ssz, SszError};
 use crate::types::{BeaconState, Epoch, Gwei, Slot, ValidatorIndex};
@@ -43,6 +44,9 @@ pub struct Cache {
     pub(crate) active_ahead: Option<(Epoch, Arc<[u32]>)>,
     /// Effective balances of all validators, side by side, at an epoch.
     pub(crate) effective_balances: Option<Arc<EffectiveBalances>>,
+    /// What has voted for the targets of two epochs, from Altair on. Kept in step by `process_attestation` and
+    /// `slash_validator`.
+    pub(crate) target_balances: Option<TargetBalances>,
     /// Builders by their keys, from Gloas on. Kept in step by `add_builder_to_registry`, the only one that enters keys.
     pub(crate) builder_indices: Option<Arc<BuilderIndices>>,
 }
@@ -108,6 +112,9 @@ impl State {
         if self.effective_balances().is_none() {
             self.cache.effective_balances = Some(Arc::new(EffectiveBalances::of(self, epoch)));
         }
+        if self.target_balances().is_none() {
+            self.cache.target_balances = TargetBalances::of(self, epoch);
+        }
         self.prepare_builders();
         let slot = self.slot;
         if self.at < Fork::Fulu && self.cache.proposer.is_none_or(|(kept, _)| kept != slot) {
@@ -127,6 +134,12 @@ impl State {
     /// The kept effective balances of the current epoch, if there are any.
     pub(crate) fn effective_balances(&self) -> Option<&EffectiveBalances> {
         let kept = self.cache.effective_balances.as_deref();
+        kept.filter(|kept| kept.epoch == get_current_epoch(self))
+    }
+
+    /// What is kept of the votes for the targets of the previous and the current epoch.
+    pub(crate) fn target_balances(&self) -> Option<&TargetBalances> {
+        let kept = self.cache.target_balances.as_ref();
         kept.filter(|kept| kept.epoch == get_current_epoch(self))
     }
 

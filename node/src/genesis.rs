@@ -8,6 +8,7 @@
 //! Spec: phase0/beacon-chain.md, "Genesis"; fork.md of every fork.
 
 mod config;
+mod execution;
 mod files;
 mod keys;
 

@@ -14,8 +14,8 @@ use consensus::signing::{compute_domain, compute_signing_root};
 use consensus::ssz::Bytes;
 use consensus::types::{
     AttestationData, AttesterSlashing, BLSToExecutionChange, BeaconBlockHeader, Checkpoint, IndexedAttestation,
-    ProposerSlashing, SignedBLSToExecutionChange, SignedBeaconBlockHeader, SignedVoluntaryExit, ValidatorIndex,
-    VoluntaryExit,
+    ProposerSlashing, SignedBLSToExecutionChange, SignedBeaconBlock, SignedBeaconBlockHeader, SignedVoluntaryExit,
+    ValidatorIndex, VoluntaryExit,
 };
 use consensus::{Config, Fork, State};
 use node::pools::{Inserted, OperationPool};
@@ -103,53 +103,70 @@ fn credentials_change(state: &State, config: &Config, validator_index: Validator
     SignedBLSToExecutionChange { message, signature }
 }
 
-/// Everything at once, in every fork: two blocks take it, and a finalized state empties the pool.
+/// A chain whose pool has something of every kind, for the block of slot 2.
+struct Scene {
+    chain: Chain,
+    /// The state that all of it was made with.
+    before: State,
+    /// By a proposer slashing the first, by attester slashings the others; they want to leave as well.
+    slashed: Vec<u64>,
+    /// Twenty who want to leave, and to have other credentials.
+    leaving: Vec<u64>,
+    /// The slashing of three attesters; another has one of them only.
+    large: AttesterSlashing,
+}
+
+fn scene(fork: Fork) -> Scene {
+    let mut chain = Chain::at(fork);
+    chain.extend(1);
+    let proposer = get_beacon_proposer_index(&chain.advanced(2)).unwrap();
+    // Who proposes the next block must not be slashed in it.
+    let mut others = (0..VALIDATORS as u64).filter(|index| *index != proposer);
+    let slashed: Vec<u64> = others.by_ref().take(4).collect();
+    let leaving: Vec<u64> = others.take(20).collect();
+    let (before, config) = (chain.state.clone(), chain.config.clone());
+    let pool = &mut chain.operations;
+    let came = pool.insert_proposer_slashing(proposer_slashing(&before, slashed[0]), fork);
+    assert_eq!(came, Inserted::New);
+    let small = attester_slashing(&before, &slashed[1..2]);
+    let large = attester_slashing(&before, &slashed[1..4]);
+    assert_eq!(pool.insert_attester_slashing(small, fork), Inserted::New);
+    assert_eq!(pool.insert_attester_slashing(large.clone(), fork), Inserted::New);
+    assert_eq!(pool.insert_attester_slashing(large.clone(), fork), Inserted::Known);
+    for index in leaving.iter().chain(&slashed) {
+        let exit = voluntary_exit(&before, &config, *index);
+        assert_eq!(pool.insert_voluntary_exit(exit.clone(), fork), Inserted::New);
+        assert_eq!(pool.insert_voluntary_exit(exit, fork), Inserted::Known);
+        let change = credentials_change(&before, &config, *index);
+        assert_eq!(pool.insert_bls_to_execution_change(change, fork), Inserted::New);
+    }
+    Scene {
+        chain,
+        before,
+        slashed,
+        leaving,
+        large,
+    }
+}
+
 #[test]
 fn blocks_take_what_waits_in_every_fork() {
     for fork in &Fork::ALL[..Fork::Gloas as usize] {
-        let mut chain = Chain::at(*fork);
-        chain.extend(1);
-        let first = chain.advanced(2);
-        let proposer = get_beacon_proposer_index(&first).unwrap();
-        // Who proposes the next block must not be slashed in it.
-        let others: Vec<u64> = (0..VALIDATORS as u64).filter(|index| *index != proposer).collect();
-        let (slashed, leaving) = (&others[..4], &others[4..24]);
-        let (state, config, at) = (chain.state.clone(), chain.config.clone(), *fork);
-        let pool = &mut chain.operations;
-        assert_eq!(
-            pool.insert_proposer_slashing(proposer_slashing(&state, slashed[0]), at),
-            Inserted::New
-        );
-        let small = attester_slashing(&state, &slashed[1..2]);
-        let large = attester_slashing(&state, &slashed[1..4]);
-        assert_eq!(pool.insert_attester_slashing(small.clone(), at), Inserted::New);
-        assert_eq!(pool.insert_attester_slashing(large.clone(), at), Inserted::New);
-        assert_eq!(pool.insert_attester_slashing(large.clone(), at), Inserted::Known);
-        // Of those who are slashed in the same block no exit is taken.
-        for index in leaving.iter().chain(slashed) {
-            assert_eq!(
-                pool.insert_voluntary_exit(voluntary_exit(&state, &config, *index), at),
-                Inserted::New
-            );
-            let change = credentials_change(&state, &config, *index);
-            assert_eq!(pool.insert_bls_to_execution_change(change, at), Inserted::New);
-        }
-        assert_eq!(
-            pool.insert_voluntary_exit(voluntary_exit(&state, &config, leaving[0]), at),
-            Inserted::Known
-        );
-
+        let Scene {
+            mut chain,
+            leaving,
+            large,
+            ..
+        } = scene(*fork);
         let produced = chain.produce(2);
         let body = &full(&produced).body;
         assert_eq!(body.proposer_slashings.len(), 1);
         // The larger first, after which nobody is left for the smaller.
         assert_eq!(body.attester_slashings, [large]);
+        // Of those who are slashed in the same block no exit is taken.
         assert_eq!(body.voluntary_exits.len() as u64, MAX_VOLUNTARY_EXITS);
-        assert!(
-            body.voluntary_exits
-                .iter()
-                .all(|exit| leaving.contains(&exit.message.validator_index))
-        );
+        let leaves = |exit: &SignedVoluntaryExit| leaving.contains(&exit.message.validator_index);
+        assert!(body.voluntary_exits.iter().all(leaves));
         let changes = if *fork >= Fork::Capella {
             MAX_BLS_TO_EXECUTION_CHANGES
         } else {
@@ -161,62 +178,67 @@ fn blocks_take_what_waits_in_every_fork() {
         } else {
             WHISTLEBLOWER_REWARD_QUOTIENT
         };
-        assert_eq!(produced.rewards.proposer_slashings, MAX_EFFECTIVE_BALANCE / quotient);
-        assert_eq!(
-            produced.rewards.attester_slashings,
-            3 * (MAX_EFFECTIVE_BALANCE / quotient)
-        );
+        let reward = MAX_EFFECTIVE_BALANCE / quotient;
+        assert_eq!(produced.rewards.proposer_slashings, reward);
+        assert_eq!(produced.rewards.attester_slashings, 3 * reward);
         chain.extend(2);
 
-        let mut slot = 3;
-        while chain
-            .state
-            .validators
-            .get(get_beacon_proposer_index(&chain.advanced(slot)).unwrap() as usize)
-            .unwrap()
-            .slashed
-        {
-            slot += 1;
-        }
-        let block = chain.extend(slot);
-        assert!(block.message.body.proposer_slashings.is_empty() && block.message.body.attester_slashings.is_empty());
-        assert_eq!(
-            block.message.body.voluntary_exits.len() as u64,
-            20 - MAX_VOLUNTARY_EXITS
-        );
-        let left = chain.operations.select(&chain.advanced(slot + 1), &config, &chain.keys);
+        let block = extend_past_slashed(&mut chain, 3);
+        let body = &block.message.body;
+        assert!(body.proposer_slashings.is_empty() && body.attester_slashings.is_empty());
+        assert_eq!(body.voluntary_exits.len() as u64, 20 - MAX_VOLUNTARY_EXITS);
+        let state = chain.advanced(block.message.slot + 1);
+        let left = chain.operations.select(&state, &chain.config, &chain.keys);
         assert!(left.is_empty(), "{fork}: {left:?}");
+    }
+}
 
-        let mut finalized = chain.state.clone();
-        let unfinalized = chain.operations.clone();
-        chain.operations.prune(&finalized);
-        let pool = &chain.operations;
-        assert_eq!(pool.proposer_slashings().count() + pool.attester_slashings().count(), 0);
-        assert_eq!(pool.voluntary_exits().count(), 0);
-        let changes = if *fork >= Fork::Capella { 0 } else { 24 };
-        assert_eq!(pool.bls_to_execution_changes().count(), changes);
-        // An older state leaves all of it.
-        finalized = state;
-        let mut pool = unfinalized;
-        pool.prune(&finalized);
-        assert_eq!(pool.proposer_slashings().count(), 1);
-        assert_eq!(pool.attester_slashings().count(), 2);
-        assert_eq!(
-            (pool.voluntary_exits().count(), pool.bls_to_execution_changes().count()),
-            (24, 24)
-        );
-        assert!(
-            !chain
-                .state
-                .validators
-                .iter()
-                .all(|validator| validator.exit_epoch == FAR_FUTURE_EPOCH)
-        );
-        let changed = |index: u64| {
-            let validator = chain.state.validators.get(index as usize).unwrap();
-            validator.withdrawal_credentials.0[0] == ETH1_ADDRESS_WITHDRAWAL_PREFIX
+/// The block of `slot`, or of the first after it whose proposer is not slashed.
+fn extend_past_slashed(chain: &mut Chain, mut slot: u64) -> SignedBeaconBlock {
+    loop {
+        let state = chain.advanced(slot);
+        let proposer = get_beacon_proposer_index(&state).unwrap();
+        if !state.validators.get(proposer as usize).unwrap().slashed {
+            return chain.extend(slot);
+        }
+        slot += 1;
+    }
+}
+
+#[test]
+fn a_finalized_state_empties_the_pool_of_what_it_has() {
+    for fork in [Fork::Bellatrix, Fork::Capella, Fork::Fulu] {
+        let Scene {
+            mut chain,
+            before,
+            slashed,
+            leaving,
+            ..
+        } = scene(fork);
+        chain.extend(2);
+        extend_past_slashed(&mut chain, 3);
+        let counts = |pool: &OperationPool| {
+            [
+                pool.proposer_slashings().count(),
+                pool.attester_slashings().count(),
+                pool.voluntary_exits().count(),
+                pool.bls_to_execution_changes().count(),
+            ]
         };
-        assert_eq!(changed(leaving[0]), *fork >= Fork::Capella);
+        chain.operations.prune(&before);
+        assert_eq!(counts(&chain.operations), [1, 2, 24, 24]);
+        chain.operations.prune(&chain.state);
+        let changes = if fork >= Fork::Capella { 0 } else { 24 };
+        assert_eq!(counts(&chain.operations), [0, 0, 0, changes]);
+        let validator = |index: u64| chain.state.validators.get(index as usize).unwrap();
+        assert!(slashed.iter().all(|index| validator(*index).slashed));
+        assert!(
+            leaving
+                .iter()
+                .all(|index| validator(*index).exit_epoch != FAR_FUTURE_EPOCH)
+        );
+        let prefix = validator(leaving[0]).withdrawal_credentials.0[0];
+        assert_eq!(prefix == ETH1_ADDRESS_WITHDRAWAL_PREFIX, fork >= Fork::Capella);
     }
 }
 

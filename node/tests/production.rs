@@ -4,7 +4,7 @@ use crate::chain::{Chain, config_at, fake_payload, full, head_root, proposer_sig
 use consensus::constants::FAR_FUTURE_EPOCH;
 use consensus::helpers::accessors::get_beacon_proposer_index;
 use consensus::preset::SLOTS_PER_EPOCH;
-use consensus::ssz::{Bytes, Root, Ssz, U256};
+use consensus::ssz::{Bytes, Ssz, U256};
 use consensus::transition::block::{header_of, is_merge_transition_complete};
 use consensus::transition::upgrade::upgrade_to;
 use consensus::types::{BuilderBid, ExecutionPayload, SignedBlindedBeaconBlock, Withdrawal};
@@ -30,8 +30,8 @@ fn built(chain: &Chain, state: &State) -> PayloadChoice {
 }
 
 fn gain(before: &State, after: &State, validator: usize) -> i64 {
-    let balance = |state: &State| *state.balances.get(validator).unwrap() as i64;
-    balance(after) - balance(before)
+    let balance = |state: &State| *state.balances.get(validator).unwrap();
+    balance(after).wrapping_sub(balance(before)).cast_signed()
 }
 
 /// Seats of a validator in the sync committee that signed, less those that did not.
@@ -69,7 +69,7 @@ fn every_block_is_valid_and_pays_what_it_says() {
             let proposer = full(&produced).proposer_index as usize;
             let earned = gain(&before, &produced.post_state, proposer);
             let as_member = seats(&before, &produced, proposer) * member_reward(&before, &produced);
-            let total = produced.rewards.total() as i64;
+            let total = produced.rewards.total().cast_signed();
             assert_eq!(earned, total + as_member, "{fork}, slot {slot}");
             paid += usize::from(total > 0);
             chain.extend(slot);
@@ -251,19 +251,11 @@ fn attributes_have_what_their_fork_has() {
         );
         assert_eq!(attributes.prev_randao, *state.randao_mixes.get(0).unwrap());
         assert_eq!(attributes.suggested_fee_recipient, Bytes([4; 20]));
-        let withdrawn: Vec<u64> = attributes
-            .withdrawals
-            .iter()
-            .flatten()
-            .map(|one| one.validator_index)
-            .collect();
-        assert_eq!(withdrawn, if *fork >= Fork::Capella { vec![next] } else { vec![] });
-        let parent = if *fork >= Fork::Deneb {
-            head_root(&chain.state)
-        } else {
-            Root::ZERO
-        };
-        assert_eq!(attributes.parent_beacon_block_root, Some(parent));
+        let withdrawn = attributes.withdrawals.as_ref();
+        let withdrawn = withdrawn.map(|list| list.iter().map(|one| one.validator_index).collect::<Vec<_>>());
+        assert_eq!(withdrawn, (*fork >= Fork::Capella).then(|| vec![next]));
+        let parent = (*fork >= Fork::Deneb).then(|| head_root(&chain.state));
+        assert_eq!(attributes.parent_beacon_block_root, parent);
         let other = payload_attributes(&state, &chain.config, 3, Bytes::ZERO);
         assert_eq!(other.unwrap_err().rule, "payload slot");
     }

@@ -84,8 +84,13 @@ impl Storage {
         let Some(slot) = self.block_slot(root)? else {
             return Ok(None);
         };
-        let value = self.get(Family::Blocks, &schema::block_key(slot, root))?;
-        let value = value.ok_or_else(|| damaged(format!("block {root} of slot {slot} is listed but not there")))?;
+        let Some(value) = self.get(Family::Blocks, &schema::block_key(slot, root))? else {
+            // Pruned meanwhile, by another thread?
+            return match self.block_slot(root)? {
+                None => Ok(None),
+                Some(slot) => Err(damaged(format!("block {root} of slot {slot} is listed but not there"))),
+            };
+        };
         let (fork, ssz) = schema::split_fork(&value)?;
         let ssz = ssz.to_vec();
         Ok(Some(StoredBlock {

@@ -30,6 +30,9 @@ const MAX_BACKGROUND_RATE: i64 = 32 * MB as i64;
 /// Largest batch: one block with all that belongs to it, or one step of backfill, is far smaller.
 const MAX_BATCH: usize = 256 * MB;
 
+/// What lies in the folder, beside `lock`.
+const FOLDERS: [&str; 4] = ["db", "anchors", "saved", "ingest"];
+
 /// Whose database it is. Written once, checked at every open.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
@@ -140,7 +143,8 @@ impl Storage {
     pub fn open(dir: &Path, identity: &Identity, options: &Options) -> Result<Storage> {
         files::create_folder(dir)?;
         let lock = lock(dir)?;
-        for folder in ["anchors", "saved", "ingest"] {
+        // RocksDB would make its own folder, but not bring that name to the disk.
+        for folder in FOLDERS {
             files::create_folder(&dir.join(folder))?;
         }
         let path = dir.join("db");
@@ -171,7 +175,7 @@ impl Storage {
             return Ok(());
         }
         let _lock = lock(dir)?;
-        for folder in ["db", "anchors", "saved", "ingest"] {
+        for folder in FOLDERS {
             let path = dir.join(folder);
             if path.exists() {
                 fs::remove_dir_all(&path).map_err(io_error("removing", &path))?;

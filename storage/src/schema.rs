@@ -6,6 +6,7 @@
 //! | `default` | `x` name | a small value of the node's own |
 //! | `default` | `r` block root | slot |
 //! | `default` | `c` slot | root of the finalized chain's block at this slot; none where it has none |
+//! | `default` | `s` level, slot, block root | slot and block root of the state that this one counts from |
 //! | `blocks` | slot, block root | fork, SSZ of the signed block |
 //! | `envelopes` | slot, block root | fork, SSZ of the signed payload envelope (from Gloas on; nothing is in it yet) |
 //! | `columns` | slot, block root, kind, index | fork, SSZ of the blob or column sidecar |
@@ -172,11 +173,23 @@ pub fn state_key(level: u8, slot: Slot, block_root: &Root) -> [u8; 41] {
     key
 }
 
-/// Level, slot and block root in a `state_key`.
-pub fn split_state_key(key: &[u8]) -> Result<(u8, Slot, Root)> {
-    let (level, block) = key.split_first().ok_or_else(|| bad_key("state", key))?;
-    let (slot, root) = split_block_key(block)?;
-    Ok((*level, slot, root))
+/// Key under which a difference of states is listed. The differences themselves are large: to learn which there are, none
+/// is read.
+pub fn state_entry_key(level: u8, slot: Slot, block_root: &Root) -> [u8; 42] {
+    let mut key = [b's'; 42];
+    key[1..].copy_from_slice(&state_key(level, slot, block_root));
+    key
+}
+
+/// Level, slot and block root in a `state_entry_key`.
+pub fn split_state_entry_key(key: &[u8]) -> Result<(u8, Slot, Root)> {
+    match key {
+        [b's', level, block @ ..] => {
+            let (slot, root) = split_block_key(block)?;
+            Ok((*level, slot, root))
+        }
+        _ => Err(bad_key("state", key)),
+    }
 }
 
 /// Puts the fork before an object's SSZ.

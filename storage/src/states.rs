@@ -21,6 +21,7 @@ pub(crate) mod writer;
 use crate::db::Storage;
 use crate::error::{Error, Result, damaged};
 use crate::files::ZSTD_LEVEL;
+use crate::meta::read_u64;
 use crate::schema::{self, Family};
 use consensus::State;
 use consensus::preset::SLOTS_PER_EPOCH;
@@ -45,6 +46,12 @@ pub struct StateId {
     pub slot: Slot,
     /// The latest block at or before it.
     pub block_root: Root,
+}
+
+/// A difference that is kept, and what it counts from.
+struct Entry {
+    id: StateId,
+    base: StateId,
 }
 
 /// How a state was kept.
@@ -72,7 +79,7 @@ impl Storage {
             slot: state.slot,
             block_root: *block_root,
         };
-        if self.find(&id)?.is_some() {
+        if self.is_kept(&id)? {
             return Ok(SavedAs::Known);
         }
         let epochs_since = |base: &StateId| (state.slot - base.slot) / SLOTS_PER_EPOCH;
@@ -103,7 +110,7 @@ impl Storage {
     pub fn states(&self) -> Result<Vec<StateId>> {
         let mut ids: Vec<StateId> = self.anchors()?.iter().map(|anchor| anchor.id).collect();
         for level in LEVELS {
-            ids.extend(self.on_level(level, 0, Slot::MAX)?);
+            ids.extend(self.on_level(level, 0, Slot::MAX)?.iter().map(|entry| entry.id));
         }
         ids.sort_unstable();
         ids.dedup();
@@ -120,13 +127,9 @@ impl Storage {
     pub(crate) fn drop_baseless_states(&self) -> Result<()> {
         let mut kept: HashSet<StateId> = self.anchors()?.iter().map(|anchor| anchor.id).collect();
         for level in LEVELS {
-            let mut lost = Vec::new();
-            for id in self.on_level(level, 0, Slot::MAX)? {
-                match self.difference(level, &id)?.and_then(|layer| layer.base()) {
-                    Some(base) if kept.contains(&base) => _ = kept.insert(id),
-                    _ => lost.push(id),
-                }
-            }
+            let entries = self.on_level(level, 0, Slot::MAX)?;
+            let (stay, lost): (Vec<Entry>, _) = entries.into_iter().partition(|entry| kept.contains(&entry.base));
+            kept.extend(stay.iter().map(|entry| entry.id));
             self.drop_states(level, &lost)?;
         }
         Ok(())
@@ -134,21 +137,27 @@ impl Storage {
 
     /// Flushed by themselves: in one file with the next difference, which has the highest key, these lowest ones would
     /// make compaction rewrite all that lies between.
-    fn drop_states(&self, level: u8, ids: &[StateId]) -> Result<()> {
-        if ids.is_empty() {
+    fn drop_states(&self, level: u8, entries: &[Entry]) -> Result<()> {
+        if entries.is_empty() {
             return Ok(());
         }
-        let mut writes = WriteBatch::default();
-        for id in ids {
+        let (mut batch, mut writes) = (self.batch(), WriteBatch::default());
+        for Entry { id, .. } in entries {
+            batch.delete(
+                Family::Default,
+                &schema::state_entry_key(level, id.slot, &id.block_root),
+            );
             writes.delete_cf(
                 self.family(Family::States),
                 schema::state_key(level, id.slot, &id.block_root),
             );
         }
+        batch.commit()?;
         self.write_unlogged(writes)?;
         Ok(self.inner.db.flush_cf(self.family(Family::States))?)
     }
 
+    /// Writes the difference, and lists it once it is on disk. One that a crash left unlisted is written again.
     fn put_difference(&self, state: &State, id: &StateId, level: u8, base: &StateId) -> Result<SavedAs> {
         let layers = self.layers(base)?;
         let layers =
@@ -162,6 +171,14 @@ impl Storage {
         );
         self.write_unlogged(writes)?;
         self.inner.db.flush_cf(self.family(Family::States))?;
+        let mut batch = self.batch();
+        let key = schema::state_entry_key(level, id.slot, &id.block_root);
+        batch.put(
+            Family::Default,
+            &key,
+            &[&base.slot.to_le_bytes()[..], &base.block_root.0].concat(),
+        );
+        batch.commit()?;
         Ok(SavedAs::Difference {
             level,
             size: bytes.len(),
@@ -170,36 +187,50 @@ impl Storage {
 
     /// The newest state of a level from slot `from` to before `to`.
     fn newest_between(&self, level: u8, from: Slot, to: Slot) -> Result<Option<StateId>> {
-        Ok(self.on_level(level, from, to)?.pop())
+        Ok(self.on_level(level, from, to)?.last().map(|entry| entry.id))
     }
 
-    fn on_level(&self, level: u8, from: Slot, below: Slot) -> Result<Vec<StateId>> {
-        let from = schema::state_key(level, from, &Root::ZERO);
-        let to = schema::state_key(level, below, &Root::ZERO);
-        let items = self.range(Family::States, &from, &to);
+    fn on_level(&self, level: u8, from: Slot, below: Slot) -> Result<Vec<Entry>> {
+        let from = schema::state_entry_key(level, from, &Root::ZERO);
+        let to = schema::state_entry_key(level, below, &Root::ZERO);
+        let items = self.range(Family::Default, &from, &to);
         items
             .map(|item| {
-                let (_, slot, block_root) = schema::split_state_key(&item?.0)?;
-                Ok(StateId { slot, block_root })
+                let (key, value) = item?;
+                let (_, slot, block_root) = schema::split_state_entry_key(&key)?;
+                let id = StateId { slot, block_root };
+                let base = value.split_at_checked(8).and_then(|(slot, root)| {
+                    let (slot, block_root) = (read_u64(slot)?, schema::read_root(root).ok()?);
+                    Some(StateId { slot, block_root })
+                });
+                let base = base.ok_or_else(|| bad_state(&id, &"it is not said what it counts from"))?;
+                Ok(Entry { id, base })
             })
             .collect()
     }
 
-    /// The top layer of a state, opened.
-    fn find(&self, id: &StateId) -> Result<Option<Layer>> {
+    /// Which level a difference is on, if there is one of this name.
+    fn level_of(&self, id: &StateId) -> Result<Option<u8>> {
         for level in LEVELS {
-            if let Some(layer) = self.difference(level, id)? {
-                return Ok(Some(layer));
+            let key = schema::state_entry_key(level, id.slot, &id.block_root);
+            if self.get(Family::Default, &key)?.is_some() {
+                return Ok(Some(level));
             }
         }
-        self.open_anchor(id)
+        Ok(None)
     }
 
-    fn difference(&self, level: u8, id: &StateId) -> Result<Option<Layer>> {
-        let key = schema::state_key(level, id.slot, &id.block_root);
-        let Some(bytes) = self.get(Family::States, &key)? else {
-            return Ok(None);
+    fn is_kept(&self, id: &StateId) -> Result<bool> {
+        Ok(self.level_of(id)?.is_some() || self.anchors()?.iter().any(|anchor| anchor.id == *id))
+    }
+
+    /// The top layer of a state, opened.
+    fn find(&self, id: &StateId) -> Result<Option<Layer>> {
+        let Some(level) = self.level_of(id)? else {
+            return self.open_anchor(id);
         };
+        let bytes = self.get(Family::States, &schema::state_key(level, id.slot, &id.block_root))?;
+        let bytes = bytes.ok_or_else(|| bad_state(id, &"it is listed but not there"))?;
         let reader = Decoder::with_buffer(Cursor::new(bytes)).map_err(|error| bad_state(id, &error))?;
         Layer::open(Box::new(reader), id)
             .map(Some)

@@ -3,6 +3,7 @@
 use consensus::Fork;
 use consensus::ssz::{Bytes, Root, Ssz};
 use consensus::types::{SignedBeaconBlock, Slot};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use storage::{DiskLimits, Identity, Options, Storage};
@@ -63,4 +64,20 @@ pub(crate) fn block(slot: Slot, parent: Root, salt: u64) -> (Root, SignedBeaconB
     let bytes = (0..200).flat_map(|_| numbers.next_u64().to_le_bytes()).collect();
     block.message.body.execution_payload.transactions = vec![consensus::ssz::ByteList(bytes)];
     (block.message.hash_tree_root(Fork::Fulu), block)
+}
+
+/// Says loudly that a test could not run, past the capture of the test harness. In CI only what `tests/skips.txt` lists,
+/// with its reason, may be skipped.
+pub(crate) fn skip(name: &str, why: &str) {
+    let list = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/skips.txt");
+    let list = std::fs::read_to_string(list).unwrap();
+    let listed = list
+        .lines()
+        .any(|line| line.split_once(": ").is_some_and(|(listed, _)| listed == name));
+    let allowed = listed || std::env::var_os("CI").is_none();
+    assert!(
+        allowed,
+        "'{name}' cannot run ({why}) and tests/skips.txt does not allow that"
+    );
+    writeln!(std::io::stderr(), "\nSKIPPED {name}: {why}").unwrap();
 }

@@ -32,6 +32,9 @@ fn keys_have_their_bytes() {
         hex(&schema::state_key(2, 0x0102_0304, &root)),
         format!("020000000001020304{digits}")
     );
+    let key = schema::state_entry_key(2, 0x0102_0304, &root);
+    assert_eq!(hex(&key), format!("73020000000001020304{digits}"));
+    assert_eq!(schema::split_state_entry_key(&key).unwrap(), (2, 0x0102_0304, root));
     assert_eq!(schema::value_key("custody"), b"xcustody");
     assert_eq!(Name::PrunedColumns.key(), b"mpruned_columns");
     assert_eq!(schema::VERSION, 1);
@@ -50,8 +53,8 @@ fn broken_keys_are_damage_and_no_panic() {
     for len in [0, 39, 41] {
         assert!(schema::split_block_key(&[1; 43][..len]).is_err(), "{len}");
     }
-    for len in [0, 40, 42] {
-        assert!(schema::split_state_key(&[1; 43][..len]).is_err(), "{len}");
+    for len in [0, 1, 41, 43] {
+        assert!(schema::split_state_entry_key(&[b's'; 43][..len]).is_err(), "{len}");
     }
     assert!(schema::split_canonical_key(b"r12345678").is_err());
     assert!(schema::split_canonical_key(b"c1234567").is_err());

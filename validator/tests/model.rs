@@ -4,7 +4,7 @@
 //! moment and started again on the same folder. What was published, over all its lives, is compared pair by pair with the
 //! spec's own definition of what is slashable.
 
-use crate::{Random, Scratch, child_mode, long, spawn_child};
+use crate::{Random, Scratch, child_command, child_mode, long, spawn_child};
 use consensus::preset::SLOTS_PER_EPOCH;
 use consensus::ssz::{Bytes, Root};
 use consensus::types::{AttestationData, BLSPubkey, BeaconBlockHeader, Checkpoint, Epoch, Slot};
@@ -13,6 +13,7 @@ use crypto::derive::SecretBytes;
 use std::fmt;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
+use std::process::Command;
 use std::str::FromStr;
 use std::sync::mpsc;
 use std::time::Duration;
@@ -265,7 +266,73 @@ fn child() {
             assert!(recorded[0].is_ok());
             std::process::abort(); // on record, not signed
         }
+        "until-full" => sign_until_full(&folder, &keys()),
         other => panic!("there is no mode {other}"),
+    }
+}
+
+/// Signs blocks one after another until the disk is full, and a little longer.
+fn sign_until_full(folder: &Path, keys: &[BLSPubkey]) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .expect("a runtime");
+    let signer = Signer::open(folder, config(), GENESIS_ROOT).expect("the folder opens");
+    let mut failures = 0;
+    for slot in 1..1000 {
+        let block = Published::Block { key: 0, slot, root: 1 };
+        match runtime.block_on(sign(&signer, keys, &[block], slot)).remove(0) {
+            Ok(()) => writeln!(std::io::stdout(), "{block}").expect("the parent reads"),
+            Err(Refused::Database(_)) => failures += 1,
+            Err(other) => panic!("{block}: {other}"),
+        }
+        if failures == 5 {
+            return;
+        }
+    }
+    panic!("the disk never was full");
+}
+
+/// A limit on the size of files stands for a full disk: writing fails at some point in the middle of a record.
+#[test]
+fn a_full_disk_signs_nothing_and_damages_nothing() {
+    for kib in [96, 128, 150] {
+        let scratch = Scratch::new("full");
+        let keys = prepare(&scratch.0);
+        let child = child_command("model::child", "until-full", &scratch.0, 0);
+        // Exceeding the limit would kill the process, unless it is told to take an error in place of that.
+        let limit = format!("trap '' XFSZ; ulimit -f {}; exec \"$0\" \"$@\"", kib * 2);
+        let output = Command::new("sh")
+            .args(["-c", &limit])
+            .arg(child.get_program())
+            .args(child.get_args())
+            .envs(child.get_envs().filter_map(|(name, value)| Some((name, value?))))
+            .output()
+            .expect("sh starts");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let lines = String::from_utf8_lossy(&output.stdout).into_owned();
+        let published: Vec<Published> = lines.lines().filter_map(|line| line.parse().ok()).collect();
+        assert!(
+            published.len() > 3,
+            "only {} signatures before the disk was full",
+            published.len()
+        );
+
+        let database = SlashingProtection::open(&scratch.path(FILE_NAME), GENESIS_ROOT).expect("it opens");
+        let block = |slot| Record::Block {
+            slot,
+            signing_root: Bytes([9; 32]),
+        };
+        for signed in &published {
+            let Published::Block { slot, .. } = *signed else {
+                panic!("only blocks were asked for")
+            };
+            let answer = database.record(&[(keys[0], block(slot))]).remove(0);
+            assert!(matches!(answer, Err(Refused::Slashable(_))), "{signed}: {answer:?}");
+        }
+        assert!(
+            database.record(&[(keys[0], block(5000))])[0].is_ok(),
+            "with room again, it goes on"
+        );
     }
 }
 

@@ -7,7 +7,7 @@ use crate::fork::Fork;
 use crate::helpers::accessors::get_indexed_attestation;
 use crate::helpers::misc::compute_epoch_at_slot;
 use crate::helpers::predicates::is_slashable_attestation_data;
-use crate::helpers::votes::is_valid_indexed_attestation;
+use crate::helpers::votes::{is_valid_attestation, is_valid_indexed_attestation};
 use crate::signing::Context;
 use crate::types::ValidatorIndex;
 use crate::types::{Attestation, AttestationData, AttesterSlashing, Checkpoint, IndexedAttestation, Root, Slot};
@@ -56,7 +56,7 @@ impl View {
     pub fn validate_voters(&self, ctx: &mut Context, attestation: &Attestation) -> Result<ValidAttestation, Invalid> {
         let target_state = self.compute_checkpoint_state(attestation.data.target)?;
         let indexed = get_indexed_attestation(&target_state.state, attestation)?;
-        is_valid_indexed_attestation(&target_state.state, ctx, &indexed)?;
+        is_valid_attestation(&target_state.state, ctx, attestation, &indexed.attesting_indices)?;
         ctx.verify_collected()?;
         self.vote_of(indexed, target_state)
     }

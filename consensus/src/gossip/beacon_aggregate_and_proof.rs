@@ -8,7 +8,7 @@ use crate::duties::is_aggregator_of;
 use crate::fork::Fork;
 use crate::helpers::misc::get_committee_indices;
 use crate::ssz::Ssz;
-use crate::types::{Attestation, CommitteeIndex, IndexedAttestation, SignedAggregateAndProof, ValidatorIndex};
+use crate::types::{Attestation, CommitteeIndex, SignedAggregateAndProof};
 
 const TIME_REASONS: TimeReasons = TimeReasons {
     future: "aggregate slot is from a future slot",
@@ -52,9 +52,7 @@ fn rules(gossip: &mut Gossip, signed: &SignedAggregateAndProof) -> Checked {
         bits.len() == committee.len(),
         "aggregation bits length does not match committee size",
     )?;
-    let mut attesting_indices: Vec<ValidatorIndex> = bits.ones().map(|place| u64::from(committee[place])).collect();
-    attesting_indices.sort_unstable();
-    reject_unless(!attesting_indices.is_empty(), "aggregate has no participants")?;
+    reject_unless(bits.any(), "aggregate has no participants")?;
     let mark = Mark::Aggregate {
         slot: data.slot,
         aggregator_index,
@@ -70,7 +68,7 @@ fn rules(gossip: &mut Gossip, signed: &SignedAggregateAndProof) -> Checked {
     let is_member = committee.iter().any(|member| u64::from(*member) == aggregator_index);
     reject_unless(is_member, "aggregator index not in committee")?;
     drop(committee);
-    check_signatures(gossip, signed, fork, attesting_indices)?;
+    check_signatures(gossip, signed, fork, index)?;
     gossip.check_vote_block(data, fork)?;
     gossip.marks.push(mark);
     Ok(())
@@ -80,7 +78,7 @@ fn check_signatures(
     gossip: &mut Gossip,
     signed: &SignedAggregateAndProof,
     fork: Fork,
-    attesting_indices: Vec<ValidatorIndex>,
+    committee: CommitteeIndex,
 ) -> Checked {
     let message = &signed.message;
     let data = &message.aggregate.data;
@@ -100,10 +98,5 @@ fn check_signatures(
         message.hash_tree_root(fork),
         &signed.signature,
     )?;
-    let indexed_attestation = IndexedAttestation {
-        attesting_indices,
-        data: *data,
-        signature: message.aggregate.signature,
-    };
-    gossip.check_indexed_attestation("invalid aggregate signature", &indexed_attestation)
+    gossip.check_aggregate("invalid aggregate signature", committee, &message.aggregate)
 }

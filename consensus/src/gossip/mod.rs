@@ -72,16 +72,22 @@ pub use verdict::Verdict;
 pub use view::{GossipView, PayloadValidationStatus};
 pub use voluntary_exit::validate_voluntary_exit_gossip;
 
-use crate::constants::GENESIS_SLOT;
+use crate::constants::{DOMAIN_BEACON_ATTESTER, GENESIS_SLOT};
 use crate::fork::Fork;
 use crate::helpers::accessors::get_current_epoch;
 use crate::helpers::misc::compute_epoch_at_slot;
+use crate::helpers::voters_key::voters_key;
 use crate::keys::Keys;
-use crate::signing::{Context, Signatures, compute_domain, signing_root_of, validator_set};
+use crate::signing::{
+    Context, Signatures, compute_domain, parse_signature, signing_root_of, validator_set, validators_set,
+};
 use crate::slot_clock::SlotClock;
-use crate::ssz::Root;
+use crate::ssz::{Root, Ssz};
 use crate::state::State;
-use crate::types::{BLSSignature, Domain, DomainType, Epoch, IndexedAttestation, Slot, ValidatorIndex};
+use crate::types::{
+    Attestation, AttestationData, BLSSignature, CommitteeIndex, Domain, DomainType, Epoch, IndexedAttestation, Slot,
+    ValidatorIndex,
+};
 use crate::{Config, Invalid};
 use crypto::bls::SignatureSet;
 use verdict::{Checked, ignore, reject_unless};
@@ -199,18 +205,34 @@ impl<'a> Gossip<'a> {
 
     /// Spec: phase0/beacon-chain.md, `is_valid_indexed_attestation`, whose indices are known to be in the registry.
     fn check_indexed_attestation(&mut self, why: &'static str, attestation: &IndexedAttestation) -> Checked {
-        use crate::constants::DOMAIN_BEACON_ATTESTER;
-        use crate::ssz::Ssz;
-
         let indices = &attestation.attesting_indices;
         let sorted = indices.windows(2).all(|pair| pair[0] < pair[1]);
         reject_unless(!indices.is_empty() && sorted, why)?;
-        let domain = self.domain(DOMAIN_BEACON_ATTESTER, attestation.data.target.epoch);
+        let signing_root = self.vote_root(&attestation.data);
         let state = self.state;
         self.check_signature(why, |keys| {
-            let signing_root = signing_root_of(attestation.data.hash_tree_root(state.at), domain);
-            crate::signing::validators_set(why, state, keys, indices, signing_root, &attestation.signature)
+            validators_set(why, state, keys, indices, signing_root, &attestation.signature)
         })
+    }
+
+    /// The same for the voters of one committee, whose keys are added up with the help of the committee's sum.
+    fn check_aggregate(&mut self, why: &'static str, committee: CommitteeIndex, aggregate: &Attestation) -> Checked {
+        let (data, bits) = (&aggregate.data, &aggregate.aggregation_bits);
+        let signing_root = self.vote_root(data);
+        let state = self.state;
+        self.check_signature(why, |keys| {
+            Ok(SignatureSet {
+                signature: parse_signature(why, &aggregate.signature)?,
+                pubkey: voters_key(state, keys, data.slot, &[committee], bits)?,
+                message: signing_root.0,
+            })
+        })
+    }
+
+    /// What is signed by all who vote alike.
+    fn vote_root(&self, data: &AttestationData) -> Root {
+        let domain = self.domain(DOMAIN_BEACON_ATTESTER, data.target.epoch);
+        signing_root_of(data.hash_tree_root(self.state.at), domain)
     }
 
     fn check_validator_index(&self, index: ValidatorIndex, why: &'static str) -> Checked {

@@ -5,7 +5,7 @@
 
 use crate::constants::{TIMELY_HEAD_FLAG_INDEX, TIMELY_SOURCE_FLAG_INDEX, TIMELY_TARGET_FLAG_INDEX};
 use crate::fork::Fork;
-use crate::helpers::misc::{compute_epoch_at_slot, compute_start_slot_at_epoch, get_committee_indices};
+use crate::helpers::misc::{committees_of, compute_epoch_at_slot, compute_start_slot_at_epoch};
 use crate::helpers::predicates::is_active_validator;
 use crate::helpers::selection::compute_beacon_proposer_index;
 use crate::helpers::shuffling::EpochShuffling;
@@ -202,11 +202,7 @@ pub fn compute_total_active_balance(state: &State, epoch: Epoch) -> Gwei {
 /// does not exist or the bits do not have their length.
 pub fn get_attesting_indices(state: &State, attestation: &Attestation) -> Result<Vec<ValidatorIndex>, Invalid> {
     let data = &attestation.data;
-    let committees = if state.at >= Fork::Electra {
-        get_committee_indices(&attestation.committee_bits)
-    } else {
-        vec![data.index]
-    };
+    let committees = committees_of(state.at, attestation);
     let bits = &attestation.aggregation_bits;
     let mut attesting = Vec::with_capacity(bits.count_ones());
     let mut offset = 0;

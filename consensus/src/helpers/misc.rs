@@ -3,12 +3,13 @@
 //! Spec: phase0/beacon-chain.md, "Misc", and its counterparts of later forks.
 
 use crate::constants::BUILDER_INDEX_FLAG;
+use crate::fork::Fork;
 use crate::helpers::math::{add, mul};
 use crate::helpers::predicates::has_compounding_withdrawal_credential;
 use crate::preset::{MAX_EFFECTIVE_BALANCE_ELECTRA, MAX_SEED_LOOKAHEAD, MIN_ACTIVATION_BALANCE, SLOTS_PER_EPOCH};
 use crate::ssz::BitVector;
 use crate::state::State;
-use crate::types::{BuilderIndex, CommitteeIndex, Epoch, Gwei, KZGCommitment, ParticipationFlags, Slot};
+use crate::types::{Attestation, BuilderIndex, CommitteeIndex, Epoch, Gwei, KZGCommitment, ParticipationFlags, Slot};
 use crate::types::{Validator, ValidatorIndex, VersionedHash};
 use crate::{Config, Invalid};
 use crypto::hash::sha256;
@@ -55,6 +56,15 @@ pub fn kzg_commitment_to_versioned_hash(commitment: &KZGCommitment) -> Versioned
 /// Spec: electra/beacon-chain.md, `get_committee_indices`.
 pub fn get_committee_indices(committee_bits: &BitVector) -> Vec<CommitteeIndex> {
     committee_bits.ones().map(|index| index as CommitteeIndex).collect()
+}
+
+/// The committees that an attestation of `fork` is of: one before Electra.
+pub fn committees_of(fork: Fork, attestation: &Attestation) -> Vec<CommitteeIndex> {
+    if fork >= Fork::Electra {
+        get_committee_indices(&attestation.committee_bits)
+    } else {
+        vec![attestation.data.index]
+    }
 }
 
 /// Spec: electra/beacon-chain.md, `get_max_effective_balance`. In Gwei.

@@ -10,4 +10,6 @@ pub mod mutators;
 pub mod predicates;
 pub mod selection;
 pub mod shuffling;
+pub(crate) mod target_balances;
+pub mod voters_key;
 pub mod votes;

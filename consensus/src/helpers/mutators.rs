@@ -11,6 +11,7 @@ use crate::helpers::churn::{
 };
 use crate::helpers::math::{add, div, mul, sub};
 use crate::helpers::misc::compute_activation_exit_epoch;
+use crate::helpers::target_balances::note_slashing;
 use crate::preset::{
     EPOCHS_PER_SLASHINGS_VECTOR, MIN_ACTIVATION_BALANCE, MIN_SLASHING_PENALTY_QUOTIENT,
     MIN_SLASHING_PENALTY_QUOTIENT_ALTAIR, MIN_SLASHING_PENALTY_QUOTIENT_BELLATRIX,
@@ -180,6 +181,7 @@ pub fn slash_validator(
 ) -> Result<Gwei, Invalid> {
     let epoch = get_current_epoch(state);
     initiate_validator_exit(state, config, slashed_index)?;
+    note_slashing(state, slashed_index);
     let slashed = validator_mut(state, slashed_index)?;
     slashed.slashed = true;
     slashed.withdrawable_epoch = slashed.withdrawable_epoch.max(add(epoch, EPOCHS_PER_SLASHINGS_VECTOR)?);

@@ -4,10 +4,14 @@
 //! [`shuffle_list`] takes a whole list through round by round: one hash then decides 256 swaps. A committee of an epoch
 //! is a slice of such a list, so everything but proposer selection wants the latter.
 
+use crypto::bls::PublicKeySum;
 use crypto::hash::{Hash256, sha256};
+use std::hint::select_unpredictable;
+use std::sync::OnceLock;
 
 use crate::constants::DOMAIN_BEACON_ATTESTER;
 use crate::helpers::accessors::{committee_count, get_active_validator_indices, get_seed};
+use crate::helpers::voters_key::CommitteeSums;
 use crate::preset::{SHUFFLE_ROUND_COUNT, SLOTS_PER_EPOCH};
 use crate::state::State;
 use crate::types::{CommitteeIndex, Epoch, Slot, ValidatorIndex};
@@ -122,6 +126,8 @@ pub struct EpochShuffling {
     pub shuffled: Vec<u32>,
     /// Spec: phase0/beacon-chain.md, `get_committee_count_per_slot`.
     pub committees_per_slot: u64,
+    /// What was added up of the members' keys.
+    sums: CommitteeSums,
 }
 
 impl EpochShuffling {
@@ -144,6 +150,7 @@ impl EpochShuffling {
             seed,
             shuffled,
             committees_per_slot,
+            sums: CommitteeSums::of((committees_per_slot * SLOTS_PER_EPOCH) as usize),
         }
     }
 
@@ -151,13 +158,21 @@ impl EpochShuffling {
     ///
     /// Spec: phase0/beacon-chain.md, `compute_committee`.
     pub fn committee(&self, slot: Slot, index: CommitteeIndex) -> Option<&[u32]> {
-        if slot / SLOTS_PER_EPOCH != self.epoch || index >= self.committees_per_slot {
-            return None;
-        }
+        let number = self.committee_number(slot, index)?;
         let count = (self.committees_per_slot * SLOTS_PER_EPOCH) as usize;
-        let number = (slot % SLOTS_PER_EPOCH * self.committees_per_slot + index) as usize;
         let len = self.shuffled.len();
         self.shuffled.get(len * number / count..len * (number + 1) / count)
+    }
+
+    /// Where the sum of the keys of a committee is kept; `None` where there is no such committee.
+    pub(crate) fn sum_of_keys(&self, slot: Slot, index: CommitteeIndex) -> Option<&OnceLock<PublicKeySum>> {
+        self.sums.get(self.committee_number(slot, index)?)
+    }
+
+    /// Which of the epoch's committees it is.
+    fn committee_number(&self, slot: Slot, index: CommitteeIndex) -> Option<usize> {
+        let exists = slot / SLOTS_PER_EPOCH == self.epoch && index < self.committees_per_slot;
+        exists.then(|| (slot % SLOTS_PER_EPOCH * self.committees_per_slot + index) as usize)
     }
 
     /// The members of all committees at a slot, one committee after the other; `None` if the slot is of another epoch.
@@ -200,8 +215,8 @@ fn mirror<T: Copy>(part: &mut [T], start: usize, seed: &Hash256, round: u64) {
         let (high_rest, high_group) = high.split_at_mut(high.len() - in_group);
         for (step, (a, b)) in low_group.iter_mut().zip(high_group.iter_mut().rev()).enumerate() {
             let (before, swap) = ((*a, *b), swaps(&source, position - step));
-            *a = if swap { before.1 } else { before.0 };
-            *b = if swap { before.0 } else { before.1 };
+            *a = select_unpredictable(swap, before.1, before.0);
+            *b = select_unpredictable(swap, before.0, before.1);
         }
         (low, high) = (low_rest, high_rest);
     }

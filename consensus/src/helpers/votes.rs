@@ -4,12 +4,17 @@
 
 use crate::constants::{DOMAIN_BEACON_ATTESTER, DOMAIN_PTC_ATTESTER};
 use crate::fork::Fork;
-use crate::helpers::misc::compute_epoch_at_slot;
+use crate::helpers::misc::{committees_of, compute_epoch_at_slot};
+use crate::helpers::voters_key::voters_key;
 use crate::preset::MAX_VALIDATORS_PER_SLOT;
-use crate::signing::{Context, compute_signing_root, get_domain, validators_set};
+use crate::signing::{Context, compute_signing_root, get_domain, parse_signature, validators_set};
+use crate::ssz::Root;
 use crate::state::State;
-use crate::types::{IndexedAttestation, IndexedPayloadAttestation, ValidatorIndex};
+use crate::types::{Attestation, AttestationData, IndexedAttestation, IndexedPayloadAttestation, ValidatorIndex};
 use crate::{Invalid, ensure};
+use crypto::bls::SignatureSet;
+
+const SIGNATURE: &str = "attestation signature";
 
 /// Fails unless the voters are not none, ascend without repeats, and have signed.
 ///
@@ -19,8 +24,44 @@ pub fn is_valid_indexed_attestation(
     ctx: &mut Context,
     indexed_attestation: &IndexedAttestation,
 ) -> Result<(), Invalid> {
-    const RULE: &str = "attestation signature";
-    let indices = &indexed_attestation.attesting_indices;
+    let IndexedAttestation {
+        attesting_indices,
+        data,
+        signature,
+    } = indexed_attestation;
+    check_indices(state, attesting_indices)?;
+    ctx.check(SIGNATURE, |keys| {
+        let signing_root = vote_root(state, data);
+        validators_set(SIGNATURE, state, keys, attesting_indices, signing_root, signature)
+    })
+}
+
+/// The same for the voters of an attestation, `attesting_indices`, whose keys are added up by committees.
+pub fn is_valid_attestation(
+    state: &State,
+    ctx: &mut Context,
+    attestation: &Attestation,
+    attesting_indices: &[ValidatorIndex],
+) -> Result<(), Invalid> {
+    check_indices(state, attesting_indices)?;
+    ctx.check(SIGNATURE, |keys| {
+        let data = &attestation.data;
+        let committees = committees_of(state.at, attestation);
+        Ok(SignatureSet {
+            signature: parse_signature(SIGNATURE, &attestation.signature)?,
+            pubkey: voters_key(state, keys, data.slot, &committees, &attestation.aggregation_bits)?,
+            message: vote_root(state, data).0,
+        })
+    })
+}
+
+/// What is signed by all who vote alike.
+fn vote_root(state: &State, data: &AttestationData) -> Root {
+    let domain = get_domain(state, DOMAIN_BEACON_ATTESTER, data.target.epoch);
+    compute_signing_root(data, state.at, domain)
+}
+
+fn check_indices(state: &State, indices: &[ValidatorIndex]) -> Result<(), Invalid> {
     let count = indices.len();
     ensure!(
         state.at < Fork::Gloas || count as u64 <= MAX_VALIDATORS_PER_SLOT,
@@ -32,13 +73,7 @@ pub fn is_valid_indexed_attestation(
         "attesting indices order",
         "they do not ascend"
     );
-    check_voters(state, indices)?;
-    ctx.check(RULE, |keys| {
-        let data = &indexed_attestation.data;
-        let domain = get_domain(state, DOMAIN_BEACON_ATTESTER, data.target.epoch);
-        let signing_root = compute_signing_root(data, state.at, domain);
-        validators_set(RULE, state, keys, indices, signing_root, &indexed_attestation.signature)
-    })
+    check_voters(state, indices)
 }
 
 /// Fails unless the voters are not none, ascend (a validator may stand in the committee twice), and have signed.

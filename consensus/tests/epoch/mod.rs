@@ -7,7 +7,10 @@ use crate::support::rounds;
 use consensus::helpers::accessors::{compute_total_active_balance, get_current_epoch, get_total_active_balance};
 use consensus::helpers::shuffling::EpochShuffling;
 use consensus::preset::SLOTS_PER_EPOCH;
-use consensus::transition::epoch::{Finality, compute_unrealized_checkpoints, process_epoch};
+use consensus::transition::epoch::{
+    EpochRewards, Finality, compute_unrealized_checkpoints, process_epoch, process_inactivity_updates,
+    process_justification_and_finalization, process_rewards_and_penalties,
+};
 use consensus::{Config, Fork, State};
 use random::KeyRing;
 use synthetic::Numbers;
@@ -38,6 +41,7 @@ fn the_fast_transition_is_the_specs() {
 fn agree(pre: &State, config: &Config, seed: u64) -> bool {
     let (mut fast, mut plain) = (pre.clone(), State::new(pre.at, pre.beacon.clone()));
     let unrealized = compute_unrealized_checkpoints(pre, config);
+    rewards_are_what_is_paid(pre, config);
     let results = (
         process_epoch(&mut fast, config),
         plain::process_epoch(&mut plain, config),
@@ -52,6 +56,35 @@ fn agree(pre: &State, config: &Config, seed: u64) -> bool {
     same(&fast, &plain, &what);
     left_behind_is_right(fast, &what);
     true
+}
+
+/// Components told one by one must lead to the balances that the step makes.
+fn rewards_are_what_is_paid(pre: &State, config: &Config) {
+    let mut paid = pre.clone();
+    if pre.at < Fork::Altair || get_current_epoch(pre) == 0 {
+        return;
+    }
+    let Ok(told) = EpochRewards::of(pre, config) else {
+        return;
+    };
+    process_justification_and_finalization(&mut paid, config).unwrap();
+    process_inactivity_updates(&mut paid, config).unwrap();
+    process_rewards_and_penalties(&mut paid, config).unwrap();
+    for (index, (before, after)) in pre.balances.iter().zip(&paid.balances).enumerate() {
+        let mut expected = *before;
+        if let Some(rewards) = told.of_validator(index as u64).unwrap() {
+            let flags = rewards.flags.iter();
+            expected = flags.fold(expected, |held, flag| (held + flag.earned).saturating_sub(flag.penalty));
+            expected = expected.saturating_sub(rewards.inactivity_penalty);
+            assert!(
+                rewards
+                    .flags
+                    .iter()
+                    .all(|flag| flag.earned == flag.ideal || flag.earned == 0)
+            );
+        }
+        assert_eq!(*after, expected, "{}: balance of validator {index}", pre.at);
+    }
 }
 
 /// Compares part by part what the steps change, so that a difference is told by its name, and then everything.

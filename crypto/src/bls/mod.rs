@@ -18,7 +18,7 @@ mod signature;
 
 use std::fmt;
 
-pub use aggregate::{aggregate_pubkeys, eth_aggregate_pubkeys};
+pub use aggregate::{PublicKeySum, aggregate_pubkeys, eth_aggregate_pubkeys};
 pub use batch::{SignatureSet, find_invalid, verify_signature_sets};
 pub use keys::{PublicKey, SecretKey, consecutive_public_keys, consecutive_secret_key};
 pub use pairing::hash_to_g2;

@@ -147,6 +147,27 @@ fn keys_add_up() {
 }
 
 #[test]
+fn the_absent_are_taken_from_a_sum() {
+    let keys: Vec<PublicKey> = (1..=40).map(public).collect();
+    let mut sum = PublicKeySum::of(&keys);
+    assert_eq!(sum.public_key(), Ok(public(820)));
+    sum.subtract(&PublicKeySum::of(&keys[10..]));
+    assert_eq!(sum.public_key(), Ok(public(55)));
+    sum.add(&PublicKeySum::from(&public(100)));
+    sum.add(&PublicKeySum::default());
+    assert_eq!(sum.public_key(), Ok(public(155)));
+    sum.add(&PublicKeySum::from(&public(155)));
+    assert_eq!(sum.public_key(), Ok(public(310)), "a doubling");
+    sum.subtract(&PublicKeySum::of([public(300), public(10)]));
+    assert_eq!(sum.public_key(), Err(BlsError::Infinity));
+    sum.subtract(&PublicKeySum::from(&public(3)));
+    sum.add(&PublicKeySum::from(&public(8)));
+    assert_eq!(sum.public_key(), Ok(public(5)));
+    let none: [PublicKey; 0] = [];
+    assert_eq!(PublicKeySum::of(none).public_key(), Err(BlsError::Infinity));
+}
+
+#[test]
 fn keys_that_cancel_out_sign_nothing() {
     let pair = [public(7), negated(&public(7))];
     assert_eq!(aggregate_pubkeys(pair), Err(BlsError::Infinity));

@@ -201,7 +201,7 @@ fn written(config: &Config, topics: Topics, event: &ChainEvent) -> Vec<u8> {
         } => {
             send("head", &|out| write_head(out, snapshot, *epoch_transition));
             send("head_v2", &|out| {
-                write_head_v2(out, config, snapshot, *epoch_transition)
+                write_head_v2(out, config, snapshot, *epoch_transition);
             });
             if let Some(common) = reorg_to {
                 send("chain_reorg", &|out| write_reorg(out, snapshot, *old_head, *common));

@@ -312,7 +312,7 @@ async fn get_attestation_rewards(context: Context, mut call: Call) -> Answer {
                     earned.write(out, place, *index);
                 }),
                 None => array(out, all.enumerate(), |out, (place, index)| {
-                    earned.write(out, place, index)
+                    earned.write(out, place, index);
                 }),
             });
         });

@@ -78,7 +78,11 @@ impl Actor {
     fn handle(&mut self, event: Event) {
         match event {
             Event::Tick(now_ms) => self.on_tick(now_ms),
-            Event::Block(new, answer) => self.on_block(*new, answer),
+            Event::Block(new, answer) => {
+                // A block may come some milliseconds into its slot, before the next tick.
+                self.on_tick(self.chain.clock.now_ms());
+                self.on_block(*new, answer);
+            }
             Event::Checked(checked) => self.on_checked(checked),
             Event::Executed(root, answer) => self.on_executed(root, answer),
             Event::Ahead(ahead) => self.on_ahead(ahead),
@@ -117,8 +121,34 @@ impl Actor {
             self.pending.prune(slot, finalized_slot);
             self.seen.prune(finalized.epoch, slot);
             self.pools.prune(slot);
+            self.report(slot);
         }
         self.confirm(now_ms, slot);
+    }
+
+    /// One line per slot for the operator, about the slot that has ended.
+    fn report(&self, slot: Slot) {
+        let snapshot = self.chain.snapshot();
+        let head = &snapshot.head;
+        let (justified, finalized) = (self.store.justified_checkpoint(), self.store.finalized_checkpoint());
+        let epoch = compute_epoch_at_slot(slot);
+        let behind = match slot.saturating_sub(1).saturating_sub(head.slot) {
+            0 => String::new(),
+            1 => ", no block in the last slot".to_owned(),
+            slots => format!(", no block for {slots} slots"),
+        };
+        let trust = if head.optimistic {
+            ", payloads not checked yet"
+        } else {
+            ""
+        };
+        tracing::info!(
+            "slot {slot} (epoch {epoch}): head {} of slot {}{behind}{trust}, justified epoch {}, finalized epoch {}",
+            short(&head.root),
+            head.slot,
+            justified.epoch,
+            finalized.epoch
+        );
     }
 
     /// Once a slot, shortly before attestations are due. Spec: phase0/fast-confirmation.md, `on_fast_confirmation`.
@@ -186,6 +216,13 @@ impl Actor {
         waiting.wanted = For::Answers;
         waiting.checked = None;
         waiting.execution = None;
+        // The worker's snapshot must know the time and the parent.
+        if self.changed {
+            self.update_head();
+        }
+        let Some(waiting) = self.pending.get_mut(&root) else {
+            return;
+        };
         let (chain, new) = (self.chain.clone(), waiting.new.share());
         let engine = self.engine.clone();
         let job = Box::new(move || {
@@ -369,8 +406,6 @@ impl Actor {
 
     /// Blocks that waited for this one.
     fn start_children(&mut self, parent: Root) {
-        // The snapshot that workers take must hold the parent.
-        self.update_head();
         for root in self.pending.those(|wanted| wanted == For::Parent(parent)) {
             self.start(root);
         }
@@ -582,6 +617,11 @@ impl Actor {
 /// How long before the attestation deadline fast confirmation runs: the head must not change between it and the votes,
 /// and it takes some milliseconds.
 const CONFIRM_AHEAD_MS: u64 = 100;
+
+/// The beginning of a root, enough to tell it from others at sight.
+fn short(root: &Root) -> String {
+    root.to_string().chars().take(10).collect()
+}
 
 fn reply(answer: Option<oneshot::Sender<Imported>>, imported: Imported) {
     if let Some(answer) = answer {

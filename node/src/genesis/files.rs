@@ -1,7 +1,8 @@
-//! A network's folder as other clients read it too: `config.yaml`, `genesis.ssz` and what stands beside them, and the
-//! keystores of its validators.
+//! A network's folder as other clients read it too: `config.yaml`, `genesis.ssz`, `genesis.json` for execution clients,
+//! what stands beside them, and the keystores of its validators.
 
 use super::GenesisKey;
+use super::execution::execution_genesis;
 use anyhow::{Context, Result, bail};
 use consensus::State;
 use consensus::config::Config;
@@ -42,6 +43,13 @@ pub fn write_network(folder: &Path, files: &NetworkFiles) -> Result<()> {
     ];
     for (name, line) in lines {
         write(&folder.join(name), format!("{line}\n").as_bytes(), PUBLIC)?;
+    }
+    if let Some(genesis) = execution_genesis(files.config, state.genesis_time) {
+        write(
+            &folder.join("genesis.json"),
+            format!("{genesis:#}\n").as_bytes(),
+            PUBLIC,
+        )?;
     }
     write(&folder.join("genesis.ssz"), &state.encode(), PUBLIC)?;
     write(&config, files.config.to_yaml().as_bytes(), PUBLIC)

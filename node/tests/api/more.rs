@@ -19,6 +19,10 @@ fn signed(value: &Value) -> i64 {
     value.as_str().unwrap().parse().unwrap()
 }
 
+fn place(value: &Value) -> usize {
+    value.as_str().unwrap().parse().unwrap()
+}
+
 async fn balances(node: &Node, state: &str) -> Vec<i64> {
     let answer = node
         .client
@@ -65,9 +69,9 @@ async fn rewards_add_up_to_the_changes_of_balances() {
     assert_eq!(sync.as_array().unwrap().len() as u64, VALIDATORS);
     let mut expected = before;
     for entry in sync.as_array().unwrap() {
-        expected[signed(&entry["validator_index"]) as usize] += signed(&entry["reward"]);
+        expected[place(&entry["validator_index"])] += signed(&entry["reward"]);
     }
-    expected[signed(&block["proposer_index"]) as usize] += signed(&block["total"]);
+    expected[place(&block["proposer_index"])] += signed(&block["total"]);
     assert_eq!(expected, after);
     let one = node.client.post(path, Fork::Fulu, "[\"3\"]".into()).await.json();
     assert_eq!(one["data"], json!([sync[3]]));

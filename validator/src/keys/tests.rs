@@ -4,9 +4,12 @@ use super::*;
 use crate::interchange::Interchange;
 use crate::slashing_protection::{Entries, FILE_NAME, KeyState, SlashingProtection};
 use crate::tests::Scratch;
+use consensus::signing::{compute_domain, compute_signing_root};
 use consensus::ssz::{Bytes, Root};
-use consensus::types::BLSPubkey;
+use consensus::types::{BLSPubkey, DepositMessage};
+use consensus::{Config, Fork};
 use crypto::derive::SecretBytes;
+use crypto::keystore::{Keystore, NewKdf};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
@@ -182,4 +185,141 @@ fn a_history_of_another_network_stops_the_import() {
     let refused = import(scratch.folder(), ROOT, &[candidate(1)], &Vouch::History(&foreign));
     assert!(refused.unwrap_err().to_string().contains("of no use here"));
     assert!(KeyStore::new(scratch.folder()).list().unwrap().is_empty());
+}
+
+fn keystore(number: u8, password: &str) -> Keystore {
+    Keystore::encrypt(&[number; 32], password, "", None, NewKdf::RandomPassword).unwrap()
+}
+
+/// As deposit tools leave them, one folder with deposit data beside; and as other clients do, a folder for each key.
+#[test]
+fn keystores_are_found_where_others_leave_them() {
+    let scratch = Scratch::new("find");
+    let folder = scratch.path("from");
+    let error = find_keystores(&folder).unwrap_err().to_string();
+    assert!(error.contains("cannot list"), "{error}");
+    for below in ["", "0xaa", "secrets", "deep/er/still/too-deep"] {
+        fs::create_dir_all(folder.join(below)).unwrap();
+    }
+    assert!(
+        find_keystores(&folder)
+            .unwrap_err()
+            .to_string()
+            .contains("there are no keystores")
+    );
+    let write = |name: &str, text: &str| fs::write(folder.join(name), text).unwrap();
+    write("keystore-a.json", &keystore(1, "a").to_json());
+    write("0xaa/voting-keystore.json", &keystore(2, "b").to_json());
+    write("deep/er/still/too-deep/keystore.json", &keystore(3, "c").to_json());
+    write("deposit_data-1.json", "[{\"pubkey\":\"00\"}]");
+    write(
+        "slashing_protection.json",
+        &format!("{{\"metadata\":{{}},\"data\":\"{}\"}}", " ".repeat(70_000)),
+    );
+    write("keystore-a.txt", "a\n");
+    write("notes.json", "not JSON");
+    let found = find_keystores(&folder).unwrap();
+    let names: Vec<String> = found
+        .iter()
+        .map(|file| file.path.strip_prefix(&folder).unwrap().display().to_string())
+        .collect();
+    assert_eq!(names, ["0xaa/voting-keystore.json", "keystore-a.json"]);
+
+    let key = found[0].pubkey().unwrap();
+    fs::write(folder.join(format!("secrets/{key}")), "b").unwrap();
+    assert_eq!(*read_password(&folder.join("secrets"), &found[0]).unwrap(), "b");
+    assert_eq!(*read_password(&folder, &found[1]).unwrap(), "a");
+    assert_eq!(
+        *read_password(&folder.join("keystore-a.txt"), &found[0]).unwrap(),
+        "a",
+        "one for all"
+    );
+    let error = read_password(&folder, &found[0]).unwrap_err().to_string();
+    assert!(
+        error.contains("there is no password for") && error.contains(&key.to_string()),
+        "{error}"
+    );
+
+    write("broken.json", "{\"crypto\":{},\"version\":3}");
+    let error = format!("{:#}", find_keystores(&folder).unwrap_err());
+    assert!(
+        error.contains("broken.json is refused: the keystore's version is 3"),
+        "{error}"
+    );
+}
+
+#[test]
+fn an_exported_key_is_stopped_first_and_opens_elsewhere() {
+    let scratch = Scratch::new("export");
+    let new = Vouch::New(&|_| Standing::NotOnChain);
+    let key = import(scratch.folder(), ROOT, &[candidate(1)], &new).unwrap()[0].pubkey;
+    let keys = Keys::open(scratch.folder()).unwrap();
+    let error = keys.keystore(&key, "password of twelve").unwrap_err().to_string();
+    assert!(error.contains("is not stopped"), "{error}");
+    assert_eq!(
+        keys.disable_for_export(&key).unwrap().histories,
+        [(key, Entries::default())]
+    );
+    let exported = keys.keystore(&key, "password of twelve").unwrap();
+    assert_eq!(
+        (exported.path(), exported.description()),
+        ("m/12381/3600/0/0/0", Some("mine"))
+    );
+    assert_eq!(*exported.decrypt("password of twelve").unwrap(), [1; 32]);
+    keys.enable(&key).unwrap();
+    keys.delete(&key).unwrap();
+    assert!(keys.list().unwrap().is_empty());
+    let record = keys.database().key(&key).unwrap().unwrap();
+    assert_eq!(record.state, KeyState::Absent, "its history stays");
+    assert!(keys.enable(&key).unwrap_err().to_string().contains("is not in"));
+}
+
+/// EIP-2334's paths and the mnemonic of BIP-39's first test vector, as `ethstaker_deposit` derives them too.
+#[test]
+fn deposits_are_signed_for_the_network_and_the_address() {
+    use crypto::bls::{PublicKey, Signature, verify};
+    let seed = crypto::mnemonic::Mnemonic::parse(&("abandon ".repeat(11) + "about"))
+        .unwrap()
+        .to_seed("");
+    let derived = derive_signing_keys(&seed, 1, 2).unwrap();
+    assert_eq!(derived[0].path, "m/12381/3600/1/0/0");
+    let config = Config::network("devnet")
+        .or_else(|_| Config::network("mainnet"))
+        .unwrap();
+    let withdrawals = Withdrawals::Compounding(Bytes([9; 20]));
+    let deposit = sign_deposit(&config, &derived[0].secret, &withdrawals, 32_000_000_000).unwrap();
+    assert!(deposit.pubkey.to_string().starts_with("0xaeb399bf5648b0e9"));
+    assert_eq!(
+        deposit.withdrawal_credentials.0[..12],
+        [2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
+    );
+    let message = DepositMessage {
+        pubkey: deposit.pubkey,
+        withdrawal_credentials: deposit.withdrawal_credentials,
+        amount: deposit.amount,
+    };
+    let domain = compute_domain(Bytes([3, 0, 0, 0]), config.genesis_fork_version, Root::ZERO);
+    let root = compute_signing_root(&message, Fork::Phase0, domain);
+    let key = PublicKey::from_compressed(&deposit.pubkey.0).unwrap();
+    assert!(verify(
+        &key,
+        &root.0,
+        &Signature::from_bytes(&deposit.signature.0).unwrap()
+    ));
+    let file: serde_json::Value = serde_json::from_str(&deposit_file(&config, &[deposit])).unwrap();
+    assert_eq!(file[0].as_object().unwrap().len(), 9);
+
+    let paid_out = Withdrawals::PaidOut(Bytes([9; 20]));
+    assert_eq!(paid_out.credentials().0[0], 1);
+    for (withdrawals, amount) in [
+        (&paid_out, 33_000_000_000),
+        (&paid_out, 999_999_999),
+        (&withdrawals, 2_049_000_000_000),
+    ] {
+        assert!(
+            sign_deposit(&config, &derived[1].secret, withdrawals, amount).is_err(),
+            "{amount}"
+        );
+    }
+    assert!(derive_signing_keys(&seed, u32::MAX, 2).is_err());
 }

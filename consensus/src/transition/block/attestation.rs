@@ -3,26 +3,25 @@
 //! Phase0 keeps them for the epoch's end. Since Altair they are paid at once: an aggregate may have 30,000 voters, whose
 //! flags are set in one pass over the participation list in ascending order.
 
-use crate::constants::{PARTICIPATION_FLAG_WEIGHTS, PROPOSER_WEIGHT, WEIGHT_DENOMINATOR};
+use crate::constants::{PARTICIPATION_FLAG_WEIGHTS, PROPOSER_WEIGHT, TIMELY_TARGET_FLAG_INDEX, WEIGHT_DENOMINATOR};
 use crate::fork::Fork;
 use crate::helpers::accessors::{
-    get_attestation_participation_flag_indices, get_base_reward_per_increment, get_beacon_committee,
-    get_beacon_proposer_index, get_current_epoch, get_indexed_attestation, get_previous_epoch,
-    is_attestation_same_slot,
+    get_attestation_participation_flag_indices, get_attesting_indices, get_base_reward_per_increment,
+    get_beacon_committee, get_beacon_proposer_index, get_current_epoch, get_previous_epoch, is_attestation_same_slot,
 };
 use crate::helpers::builders::{builder_payment_index, builder_payment_mut};
-use crate::helpers::effective_balances::effective_balance;
+use crate::helpers::effective_balances::{Voter, voter};
 use crate::helpers::math::add;
-use crate::helpers::misc::{add_flag, compute_epoch_at_slot, get_committee_indices, has_flag};
+use crate::helpers::misc::{add_flag, committees_of, compute_epoch_at_slot, has_flag};
 use crate::helpers::mutators::increase_balance;
-use crate::helpers::votes::is_valid_indexed_attestation;
+use crate::helpers::votes::is_valid_attestation;
 use crate::preset::{
     EFFECTIVE_BALANCE_INCREMENT, MAX_PENDING_ATTESTATIONS, MIN_ATTESTATION_INCLUSION_DELAY, SLOTS_PER_EPOCH,
 };
 use crate::signing::Context;
 use crate::ssz::PersistentList;
 use crate::state::State;
-use crate::types::{Attestation, AttestationData, Gwei, IndexedAttestation, ParticipationFlags, PendingAttestation};
+use crate::types::{Attestation, AttestationData, Gwei, ParticipationFlags, PendingAttestation};
 use crate::types::{Slot, ValidatorIndex};
 use crate::{Invalid, ensure};
 use std::mem;
@@ -39,14 +38,14 @@ pub fn process_attestation(
     let data = &attestation.data;
     check_attestation_data(state, data)?;
     check_committees(state, attestation)?;
-    let indexed = get_indexed_attestation(state, attestation)?;
+    let attesting_indices = get_attesting_indices(state, attestation)?;
     if state.at < Fork::Altair {
-        return add_pending_attestation(state, ctx, attestation, &indexed);
+        return add_pending_attestation(state, ctx, attestation, &attesting_indices);
     }
     let inclusion_delay = state.slot - data.slot; // at least 1, as was checked
     let flags = get_attestation_participation_flag_indices(state, data, inclusion_delay, parent_slot)?;
-    is_valid_indexed_attestation(state, ctx, &indexed)?;
-    let earned = update_participation(state, data, &indexed.attesting_indices, &flags)?;
+    is_valid_attestation(state, ctx, attestation, &attesting_indices)?;
+    let earned = update_participation(state, data, &attesting_indices, &flags)?;
     let reward = reward_proposer(state, &earned)?;
     ctx.rewards.attestations = ctx.rewards.attestations.saturating_add(reward);
     if state.at >= Fork::Gloas {
@@ -99,13 +98,8 @@ pub fn check_attestation_data(state: &State, data: &AttestationData) -> Result<(
 fn check_committees(state: &State, attestation: &Attestation) -> Result<(), Invalid> {
     let (data, bits) = (&attestation.data, &attestation.aggregation_bits);
     let spans_committees = state.at >= Fork::Electra;
-    let committees = if spans_committees {
-        get_committee_indices(&attestation.committee_bits)
-    } else {
-        vec![data.index]
-    };
     let mut committee_offset = 0;
-    for index in committees {
+    for index in committees_of(state.at, attestation) {
         let end = committee_offset + get_beacon_committee(state, data.slot, index)?.len();
         let votes = |place| bits.get(place) == Some(true);
         ensure!(
@@ -129,7 +123,7 @@ fn add_pending_attestation(
     state: &mut State,
     ctx: &mut Context,
     attestation: &Attestation,
-    indexed: &IndexedAttestation,
+    attesting_indices: &[ValidatorIndex],
 ) -> Result<(), Invalid> {
     let data = attestation.data;
     let pending = PendingAttestation {
@@ -150,7 +144,7 @@ fn add_pending_attestation(
         "{:?}, in state {justified:?}",
         data.source
     );
-    is_valid_indexed_attestation(state, ctx, indexed)?;
+    is_valid_attestation(state, ctx, attestation, attesting_indices)?;
     let kept = if is_current {
         &mut state.beacon.current_epoch_attestations
     } else {
@@ -173,6 +167,8 @@ struct Earned {
     weighted_increments: u128,
     /// Effective balances of those who got a new flag, in Gwei.
     balance: u128,
+    /// The same of those unslashed who had not voted for the target before.
+    target_balance: u128,
 }
 
 /// Sets the flags that the vote has earned.
@@ -188,6 +184,9 @@ fn update_participation(
     let count = participation.len();
     let earned = set_flags(state, &mut participation, attesting_indices, flags);
     *epoch_participation(state, is_current) = participation;
+    if let Some(kept) = &mut state.cache.target_balances {
+        kept.vote(is_current, narrow(earned.target_balance)?);
+    }
     let known = attesting_indices.last().is_none_or(|last| *last < count as u64);
     ensure!(known, "participation length", "{count}, too short for the voters");
     Ok(earned)
@@ -215,10 +214,16 @@ fn set_flags(
         if new_flags == 0 {
             return None;
         }
-        let effective_balance = effective_balance(state, balances, index as ValidatorIndex);
+        let Voter {
+            effective_balance,
+            slashed,
+        } = voter(state, balances, index as ValidatorIndex);
         let increments = u128::from(effective_balance / EFFECTIVE_BALANCE_INCREMENT);
         earned.weighted_increments += increments * u128::from(weight_of(new_flags));
         earned.balance += u128::from(effective_balance);
+        if has_flag(new_flags, TIMELY_TARGET_FLAG_INDEX) && !slashed {
+            earned.target_balance += u128::from(effective_balance);
+        }
         Some(held | new_flags)
     });
     earned

@@ -11,16 +11,16 @@ use crate::helpers::misc::compute_epoch_at_slot;
 use crate::helpers::mutators::{decrease_balance, increase_balance};
 use crate::keys::Keys;
 use crate::preset::{EFFECTIVE_BALANCE_INCREMENT, SLOTS_PER_EPOCH, SYNC_COMMITTEE_SIZE};
-use crate::signing::{Context, Signatures, get_domain, signing_root_of, validators_set};
+use crate::signing::{Context, Signatures, get_domain, parse_signature, signing_root_of};
+use crate::ssz::BitVector;
 use crate::state::State;
-use crate::types::{BLSSignature, Gwei, SyncAggregate, ValidatorIndex};
+use crate::types::{Gwei, SyncAggregate, ValidatorIndex};
 use crate::{Invalid, ensure};
+use crypto::bls::{PublicKey, PublicKeySum, SignatureSet};
 
 const RULE: &str = "sync aggregate signature";
 
 /// Spec: altair/beacon-chain.md, `process_sync_aggregate`.
-///
-/// The spec's way of adding up the keys from the committee's sum is an optimization of the plain sum taken here.
 pub fn process_sync_aggregate(
     state: &mut State,
     ctx: &mut Context,
@@ -34,8 +34,7 @@ pub fn process_sync_aggregate(
         bits.len()
     );
     let committee_indices = committee_indices(state, ctx.keys)?;
-    let participants: Vec<ValidatorIndex> = bits.ones().map(|place| committee_indices[place]).collect();
-    check_signature(state, ctx, &participants, &sync_aggregate.sync_committee_signature)?;
+    check_signature(state, ctx, &committee_indices, sync_aggregate)?;
 
     let (participant_reward, proposer_reward) = sync_committee_rewards(state)?;
     let proposer_index = get_beacon_proposer_index(state)?;
@@ -72,12 +71,16 @@ fn committee_indices(state: &State, keys: &Keys) -> Result<Vec<ValidatorIndex>, 
 fn check_signature(
     state: &State,
     ctx: &mut Context,
-    participants: &[ValidatorIndex],
-    signature: &BLSSignature,
+    committee_indices: &[ValidatorIndex],
+    sync_aggregate: &SyncAggregate,
 ) -> Result<(), Invalid> {
+    let (bits, signature) = (
+        &sync_aggregate.sync_committee_bits,
+        &sync_aggregate.sync_committee_signature,
+    );
     let previous_slot = state.slot.saturating_sub(1);
     let block_root = get_block_root_at_slot(state, previous_slot)?;
-    if participants.is_empty() {
+    if !bits.any() {
         let trusted = matches!(ctx.signatures, Signatures::Trust);
         ensure!(
             trusted || *signature == G2_POINT_AT_INFINITY,
@@ -88,15 +91,40 @@ fn check_signature(
     }
     ctx.check(RULE, |keys| {
         let domain = get_domain(state, DOMAIN_SYNC_COMMITTEE, compute_epoch_at_slot(previous_slot));
-        validators_set(
-            RULE,
-            state,
-            keys,
-            participants,
-            signing_root_of(block_root, domain),
-            signature,
-        )
+        Ok(SignatureSet {
+            signature: parse_signature(RULE, signature)?,
+            pubkey: participants_key(state, keys, committee_indices, bits)?,
+            message: signing_root_of(block_root, domain).0,
+        })
     })
+}
+
+/// The sum of the keys of those who take part: where they are more than half, that of the committee, which the state
+/// holds, less that of the absent. Spec: altair/beacon-chain.md, in `process_sync_aggregate`.
+fn participants_key(
+    state: &State,
+    keys: &Keys,
+    committee_indices: &[ValidatorIndex],
+    bits: &BitVector,
+) -> Result<PublicKey, Invalid> {
+    let sum_where = |takes_part: bool| -> Result<PublicKeySum, Invalid> {
+        let counted = committee_indices.iter().zip(bits.iter());
+        let counted = counted.filter(|(_, participated)| *participated == takes_part);
+        let counted: Result<Vec<PublicKey>, Invalid> =
+            counted.map(|(index, _)| keys.public_key(state, *index)).collect();
+        counted.map(PublicKeySum::of)
+    };
+    // A sum that is infinity is no key.
+    let whole = PublicKey::from_compressed_trusted(&state.current_sync_committee.aggregate_pubkey.0);
+    let sum = match whole {
+        Ok(whole) if bits.count_ones() * 2 > committee_indices.len() => {
+            let mut sum = PublicKeySum::from(&whole);
+            sum.subtract(&sum_where(false)?);
+            sum
+        }
+        _ => sum_where(true)?,
+    };
+    sum.public_key().map_err(|error| Invalid::new(RULE, error.to_string()))
 }
 
 /// What a participant and, for each of them, the proposer earns, in Gwei; an absent member loses the former.

@@ -81,7 +81,7 @@ impl FlagRewards {
     }
 
     /// For not having earned the flag: nothing for the head.
-    pub fn penalty(&self, flag_index: usize, increments: u64) -> Result<Gwei, Invalid> {
+    pub(super) fn penalty(&self, flag_index: usize, increments: u64) -> Result<Gwei, Invalid> {
         if flag_index == TIMELY_HEAD_FLAG_INDEX {
             return Ok(0);
         }

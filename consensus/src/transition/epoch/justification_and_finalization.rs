@@ -3,9 +3,9 @@
 //! The outcome is a value, [`Finality`], computed without changing the state: fork choice asks for it at every block,
 //! as if the epoch ended there.
 
-use super::survey::Survey;
-use crate::constants::{GENESIS_EPOCH, JUSTIFICATION_BITS_LENGTH};
-use crate::helpers::accessors::{get_block_root, get_current_epoch, get_previous_epoch};
+use super::survey::{Survey, at_least_one_increment};
+use crate::constants::{GENESIS_EPOCH, JUSTIFICATION_BITS_LENGTH, TIMELY_TARGET_FLAG_INDEX};
+use crate::helpers::accessors::{get_block_root, get_current_epoch, get_previous_epoch, get_total_active_balance};
 use crate::helpers::math::mul;
 use crate::ssz::BitVector;
 use crate::state::State;
@@ -54,15 +54,22 @@ pub fn process_justification_and_finalization(state: &mut State, config: &Config
 }
 
 /// What `process_justification_and_finalization` would make of the state, which stays as it is: the unrealized
-/// checkpoints of the block that the state is of. Reads the registry unless the state knows the balances that it needs.
+/// checkpoints of the block that the state is of. Reads the registry only where the state is not prepared.
 ///
 /// Spec: phase0/fork-choice.md, `compute_pulled_up_tip`.
 pub fn compute_unrealized_checkpoints(state: &State, config: &Config) -> Result<Finality, Invalid> {
     if is_too_early(state) {
         return Ok(Finality::of(state));
     }
-    let survey = Survey::of(state, config)?;
-    weigh(state, &survey)
+    let Some(kept) = state.target_balances() else {
+        return weigh(state, &Survey::of(state, config)?);
+    };
+    weigh_justification_and_finalization(
+        state,
+        get_total_active_balance(state),
+        at_least_one_increment(kept.previous),
+        at_least_one_increment(kept.current),
+    )
 }
 
 /// Initial checkpoints have a zero root, which justification in the first two epochs might change.
@@ -72,9 +79,18 @@ fn is_too_early(state: &State) -> bool {
 
 /// `process_justification_and_finalization` with what the survey found.
 pub(super) fn justify_and_finalize(state: &mut State, survey: &Survey) -> Result<(), Invalid> {
-    if !is_too_early(state) {
-        weigh(state, survey)?.store(state);
+    if is_too_early(state) {
+        return Ok(());
     }
+    if let Some(kept) = state.target_balances() {
+        let kept = [kept.previous, kept.current].map(at_least_one_increment);
+        let found = [
+            survey.previous_flag_balances[TIMELY_TARGET_FLAG_INDEX],
+            survey.current_target_balance,
+        ];
+        debug_assert_eq!(kept, found, "votes kept up one by one are those in the state");
+    }
+    weigh(state, survey)?.store(state);
     Ok(())
 }
 
@@ -82,7 +98,7 @@ fn weigh(state: &State, survey: &Survey) -> Result<Finality, Invalid> {
     weigh_justification_and_finalization(
         state,
         survey.total_active_balance,
-        survey.previous_flag_balances[crate::constants::TIMELY_TARGET_FLAG_INDEX],
+        survey.previous_flag_balances[TIMELY_TARGET_FLAG_INDEX],
         survey.current_target_balance,
     )
 }

@@ -71,9 +71,11 @@ fn apply_flag_deltas(state: &mut State, config: &Config, survey: &mut Survey) ->
     beacon.balances.update(|index, balance| {
         let score = next_score.next();
         let row = *survey.rows.get(index)?;
-        let (effective_balance, limit) = match validators.get(index) {
-            Some(validator) if row.has(Row::ODD) => (validator.effective_balance, limit_of(fork, validator)),
-            _ => (row.increments() * EFFECTIVE_BALANCE_INCREMENT, limit_of_row(fork, row)),
+        // Looking into the registry is dear, and next to nobody is odd.
+        let odd = if row.has(Row::ODD) { validators.get(index) } else { None };
+        let (effective_balance, limit) = match odd {
+            Some(validator) => (validator.effective_balance, limit_of(fork, validator)),
+            None => (row.increments() * EFFECTIVE_BALANCE_INCREMENT, limit_of_row(fork, row)),
         };
         let new = if row.has(Row::ELIGIBLE) {
             let increments = effective_balance / EFFECTIVE_BALANCE_INCREMENT;

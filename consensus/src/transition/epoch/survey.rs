@@ -14,6 +14,7 @@ use crate::fork::Fork;
 use crate::helpers::accessors::{get_current_epoch, get_previous_epoch};
 use crate::helpers::effective_balances::EffectiveBalances;
 use crate::helpers::predicates::{has_compounding_withdrawal_credential, is_active_validator};
+use crate::helpers::target_balances::TargetBalances;
 use crate::preset::{EFFECTIVE_BALANCE_INCREMENT, EPOCHS_PER_SLASHINGS_VECTOR, MIN_SEED_LOOKAHEAD};
 use crate::state::State;
 use crate::types::{Epoch, Gwei, ParticipationFlags, Validator, ValidatorIndex};
@@ -119,10 +120,16 @@ impl Survey {
         let increments = self
             .rows
             .iter()
-            .map(|row| (!row.has(Row::ODD)).then(|| row.increments()));
+            .map(|row| ((!row.has(Row::ODD)).then(|| row.increments()), row.has(Row::SLASHED)));
         let balances = EffectiveBalances::of_increments(next_epoch, increments);
         state.cache.effective_balances = Some(Arc::new(balances));
         state.cache.total_active_balance = Some((next_epoch, at_least_one_increment(self.next_active_balance)));
+        // Before Altair votes are no flags, and nobody keeps their sum.
+        state.cache.target_balances = (state.at >= Fork::Altair).then_some(TargetBalances {
+            epoch: next_epoch,
+            previous: self.next_target_balance,
+            current: 0,
+        });
         let ahead = self.epoch_ahead();
         if state.shuffling(ahead).is_none() {
             let active = self.active_ahead().map(|(index, _)| index).collect();

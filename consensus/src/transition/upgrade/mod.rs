@@ -83,5 +83,6 @@ fn enter(state: &mut State, config: &Config, fork: Fork) {
     // Electra chooses proposers by another rule and takes effective balances from those who wait.
     state.cache.proposer = None;
     state.cache.effective_balances = None;
+    state.cache.target_balances = None;
     state.cache.builder_indices = None;
 }

@@ -1,6 +1,7 @@
 //! The first blocks of the dev engine's chain, the same for every engine of a network because nothing but the config and
 //! the genesis time goes into them.
 
+use super::accounts::state_root;
 use crate::execution::header::{BlobGas, BlockHeader, EMPTY_OMMERS_HASH, EMPTY_TRIE_ROOT, requests_hash};
 use consensus::constants::GENESIS_EPOCH;
 use consensus::ssz::{Bytes, U256};
@@ -21,7 +22,7 @@ pub fn is_merged_at_genesis(config: &Config) -> bool {
     config.bellatrix_fork_epoch == GENESIS_EPOCH && config.terminal_total_difficulty.is_zero()
 }
 
-/// The genesis block of the execution chain of a local network: without accounts, at the fork of the beacon chain's
+/// The genesis block of the execution chain of a local network: with the protocol's own contracts, at the fork of the beacon chain's
 /// genesis. A chain that starts before the merge starts with a block of proof of work.
 pub fn genesis_block(config: &Config, genesis_time: u64) -> BlockHeader {
     let merged = is_merged_at_genesis(config);
@@ -34,7 +35,7 @@ pub fn genesis_block(config: &Config, genesis_time: u64) -> BlockHeader {
         parent_hash: Hash32::ZERO,
         ommers_hash: EMPTY_OMMERS_HASH,
         fee_recipient: ExecutionAddress::ZERO,
-        state_root: EMPTY_TRIE_ROOT,
+        state_root: state_root(),
         transactions_root: EMPTY_TRIE_ROOT,
         receipts_root: EMPTY_TRIE_ROOT,
         logs_bloom: Bytes::ZERO,

@@ -8,13 +8,15 @@
 //!
 //! Refused on public networks, where its answers would be lies.
 
+mod accounts;
 mod blobs;
 mod build;
 mod chain;
 mod genesis;
 mod rules;
-mod schedule;
+pub(crate) mod schedule;
 
+pub use accounts::{SYSTEM_CONTRACTS, SystemContract};
 pub use genesis::{TERMINAL_TOTAL_DIFFICULTY, genesis_block, is_merged_at_genesis, terminal_block};
 
 use super::header::BlockHeader;

@@ -7,49 +7,62 @@ use consensus::{Config, Fork, Invalid, State};
 use crate::runners::state;
 use crate::{Case, Failure, Outcome, Verdict};
 
-type Step = fn(&mut State, &Config) -> Result<(), Invalid>;
+/// A step in one of the forms that they have.
+#[derive(Clone, Copy)]
+enum Step {
+    Plain(fn(&mut State)),
+    Fallible(fn(&mut State) -> Result<(), Invalid>),
+    Configured(fn(&mut State, &Config) -> Result<(), Invalid>),
+}
+
+use Step::{Configured, Fallible, Plain};
+
+impl Step {
+    fn apply(self, state: &mut State, config: &Config) -> Result<(), Invalid> {
+        match self {
+            Plain(step) => step(state),
+            Fallible(step) => step(state)?,
+            Configured(step) => step(state, config)?,
+        }
+        Ok(())
+    }
+}
 
 /// Each handler with its step.
-#[allow(clippy::unit_arg)] // `done` turns the steps that cannot fail into those that can
 const STEPS: &[(&str, Step)] = &[
-    ("builder_pending_payments", |state, _| {
-        process_builder_pending_payments(state)
-    }),
-    ("effective_balance_updates", process_effective_balance_updates),
-    ("eth1_data_reset", |state, _| done(process_eth1_data_reset(state))),
-    ("historical_roots_update", |state, _| {
-        process_historical_roots_update(state)
-    }),
-    ("historical_summaries_update", |state, _| {
-        process_historical_summaries_update(state)
-    }),
-    ("inactivity_updates", process_inactivity_updates),
-    ("justification_and_finalization", process_justification_and_finalization),
-    ("participation_flag_updates", |state, _| {
-        done(process_participation_flag_updates(state))
-    }),
-    ("participation_record_updates", |state, _| {
-        done(process_participation_record_updates(state))
-    }),
-    ("pending_consolidations", process_pending_consolidations),
-    ("pending_deposits", process_pending_deposits),
-    ("pending_deposits_churn", process_pending_deposits),
-    ("proposer_lookahead", process_proposer_lookahead),
-    ("ptc_window", process_ptc_window),
-    ("randao_mixes_reset", |state, _| done(process_randao_mixes_reset(state))),
-    ("registry_updates", process_registry_updates),
-    ("rewards_and_penalties", process_rewards_and_penalties),
-    ("slashings", process_slashings),
-    ("slashings_reset", |state, _| done(process_slashings_reset(state))),
-    ("sync_committee_updates", |state, _| {
-        process_sync_committee_updates(state)
-    }),
+    ("builder_pending_payments", Fallible(process_builder_pending_payments)),
+    (
+        "effective_balance_updates",
+        Configured(process_effective_balance_updates),
+    ),
+    ("eth1_data_reset", Plain(process_eth1_data_reset)),
+    ("historical_roots_update", Fallible(process_historical_roots_update)),
+    (
+        "historical_summaries_update",
+        Fallible(process_historical_summaries_update),
+    ),
+    ("inactivity_updates", Configured(process_inactivity_updates)),
+    (
+        "justification_and_finalization",
+        Configured(process_justification_and_finalization),
+    ),
+    ("participation_flag_updates", Plain(process_participation_flag_updates)),
+    (
+        "participation_record_updates",
+        Plain(process_participation_record_updates),
+    ),
+    ("pending_consolidations", Configured(process_pending_consolidations)),
+    ("pending_deposits", Configured(process_pending_deposits)),
+    ("pending_deposits_churn", Configured(process_pending_deposits)),
+    ("proposer_lookahead", Configured(process_proposer_lookahead)),
+    ("ptc_window", Configured(process_ptc_window)),
+    ("randao_mixes_reset", Plain(process_randao_mixes_reset)),
+    ("registry_updates", Configured(process_registry_updates)),
+    ("rewards_and_penalties", Configured(process_rewards_and_penalties)),
+    ("slashings", Configured(process_slashings)),
+    ("slashings_reset", Plain(process_slashings_reset)),
+    ("sync_committee_updates", Fallible(process_sync_committee_updates)),
 ];
-
-#[allow(clippy::unnecessary_wraps)] // for steps that cannot fail, in a table of those that can
-fn done((): ()) -> Result<(), Invalid> {
-    Ok(())
-}
 
 /// Whether there is a step of that name; those of other forks do not occur.
 pub(super) fn knows(name: &str, _: Fork) -> bool {
@@ -71,7 +84,7 @@ pub(super) fn run(case: &Case) -> Outcome {
             "epoch",
             "pre_epoch.ssz_snappy",
             "post_epoch.ssz_snappy",
-            process_epoch,
+            Configured(process_epoch),
         )?;
     }
     Ok(verdict)
@@ -83,7 +96,7 @@ fn check(case: &Case, config: &Config, what: &str, pre: &str, post: &str, step: 
     if what == "justification_and_finalization" {
         unrealized_is_realized(&state, config)?;
     }
-    let result = step(&mut state, config);
+    let result = step.apply(&mut state, config);
     if case.expect_validity(what, case.has(post), result)?.is_none() {
         return Ok(Verdict::Refused);
     }

@@ -1,0 +1,109 @@
+//! `wren devnet`: a local chain from nothing, in one command: genesis, keys, a node and validator clients as processes
+//! of their own on loopback, watched until Ctrl-C.
+//!
+//! Every step is a command of this program that could be typed by hand; what is run is shown.
+
+mod api;
+mod folder;
+mod processes;
+mod watch;
+
+use crate::exit::Failure;
+use clap::Args as ClapArgs;
+use consensus::Fork;
+use folder::Folder;
+use processes::Processes;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Run a local chain: genesis, keys, node and validator clients, all in one
+#[derive(ClapArgs)]
+#[command(after_help = "\
+Examples:
+  wren devnet
+  wren devnet --until-finalized-epoch 3
+  wren devnet --fork altair --fork bellatrix@1 --fork capella@2 --fork deneb@3 --fork electra@4 --fork fulu@5
+
+Epoch 2 is final before epoch 4 ends. Ctrl-C stops everything and leaves nothing behind unless --keep is given.")]
+pub(crate) struct Args {
+    /// How many validators, shared among the clients
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    validators: usize,
+    /// How many validator clients
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    clients: usize,
+    /// Seconds of a slot
+    #[arg(long, value_name = "SECONDS", default_value_t = 2)]
+    slot_time: u64,
+    /// The fork at genesis, or a later fork with its epoch; may be repeated
+    #[arg(long, value_name = "FORK[@EPOCH]", default_value = "fulu")]
+    fork: Vec<ForkAt>,
+    /// End with success once this epoch is final
+    #[arg(long, value_name = "EPOCH")]
+    until_finalized_epoch: Option<u64>,
+    /// Where everything is kept while it runs; a new folder among the system's temporary ones otherwise
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// Leave the folder behind at the end
+    #[arg(long)]
+    keep: bool,
+}
+
+/// A fork, at genesis or from an epoch on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct ForkAt {
+    fork: Fork,
+    epoch: u64,
+}
+
+impl std::str::FromStr for ForkAt {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, epoch) = text.split_once('@').unwrap_or((text, "0"));
+        let fork: Fork = name
+            .parse()
+            .map_err(|_| format!("{name} is no fork; known are phase0 to fulu"))?;
+        if fork > Fork::Fulu {
+            return Err(format!("{name} is not run by this version; the newest is fulu"));
+        }
+        let epoch = epoch.parse().map_err(|_| format!("{epoch} is no epoch"))?;
+        Ok(ForkAt { fork, epoch })
+    }
+}
+
+/// Validators at most: each is a key to open, and a devnet is for one machine.
+const VALIDATORS_MAX: usize = 4096;
+
+fn check(args: &Args) -> Result<(), Failure> {
+    let wrong = |what: String| Err(Failure::usage(what));
+    if args.validators == 0 || args.validators > VALIDATORS_MAX {
+        return wrong(format!("--validators {}: 1 to {VALIDATORS_MAX}", args.validators));
+    }
+    if args.clients == 0 || args.clients > args.validators {
+        return wrong(format!(
+            "--clients {}: at least 1, and no more than validators",
+            args.clients
+        ));
+    }
+    if args.slot_time == 0 || args.slot_time > 60 {
+        return wrong(format!("--slot-time {}: 1 to 60 seconds", args.slot_time));
+    }
+    Ok(())
+}
+
+/// Runs a local chain until it is stopped, or until the epoch that was asked for is final.
+pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
+    check(args)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::io("cannot start the runtime", &error))?;
+    runtime.block_on(async {
+        let folder = Folder::new(args)?;
+        let mut processes = Processes::start(args, &folder).await?;
+        let ended = watch::watch(args, &mut processes).await;
+        let stopped = processes.stop().await;
+        let ended = ended.and_then(|code| stopped.map(|()| code));
+        folder.end(args, ended.is_err());
+        ended
+    })
+}
