@@ -6,6 +6,9 @@ use super::{ApiContext, Context};
 use crate::chain::{ChainEvent, Message, Snapshot};
 use consensus::helpers::accessors::get_block_root_at_slot;
 use consensus::helpers::misc::{compute_epoch_at_slot, compute_start_slot_at_epoch};
+use consensus::light_client::{
+    create_light_client_finality_update, create_light_client_optimistic_update, is_finality_update,
+};
 use consensus::ssz::{Json, Out};
 use consensus::types::{Epoch, Root, Slot};
 use consensus::{Config, Fork};
@@ -92,6 +95,8 @@ struct Subscriber {
     events: Receiver<ChainEvent>,
     topics: Topics,
     context: Context,
+    /// Attested slots of the last updates for light clients that were sent: finality, optimistic.
+    updates: [Slot; 2],
     _place: OwnedSemaphorePermit,
 }
 
@@ -104,6 +109,7 @@ async fn get_events(context: Context, call: Call) -> Answer {
         events: context.chain.subscribe(),
         topics,
         context,
+        updates: [0; 2],
         _place: place,
     };
     let mut response = Response::new(stream(subscriber, next).lasting());
@@ -126,7 +132,10 @@ async fn next(mut subscriber: Subscriber) -> Result<(Bytes, Option<Subscriber>),
             Ok(Err(RecvError::Closed)) => return Ok((Bytes::new(), None)),
             Ok(Err(RecvError::Lagged(count))) => break format!(": {count} events were lost\n\n").into_bytes(),
             Ok(Ok(event)) => {
-                let text = written(subscriber.context.chain.config(), subscriber.topics, &event);
+                let mut text = written(subscriber.context.chain.config(), subscriber.topics, &event);
+                if matches!(event, ChainEvent::Head { .. }) {
+                    text.extend(light_client_updates(&mut subscriber).await);
+                }
                 if !text.is_empty() {
                     break text;
                 }
@@ -134,6 +143,43 @@ async fn next(mut subscriber: Subscriber) -> Result<(Bytes, Option<Subscriber>),
         }
     };
     Ok((text.into(), Some(subscriber)))
+}
+
+/// The updates for light clients that a new head makes, where the subscriber wants them and they are new.
+async fn light_client_updates(subscriber: &mut Subscriber) -> Vec<u8> {
+    let names = ["light_client_finality_update", "light_client_optimistic_update"];
+    if !names.iter().any(|name| subscriber.topics.has(name)) {
+        return Vec::new();
+    }
+    // None yet, or none now: the next head brings one.
+    let Ok(update) = subscriber.context.light_client_update().await else {
+        return Vec::new();
+    };
+    let mut out = Out::memory(0);
+    let slot = update.attested_header.beacon.slot;
+    let fork = subscriber
+        .context
+        .chain
+        .config()
+        .fork_at_epoch(compute_epoch_at_slot(slot));
+    let is_new = [is_finality_update(&update), true];
+    for (place, name) in names.into_iter().enumerate() {
+        if !is_new[place] || !subscriber.topics.has(name) || subscriber.updates[place] >= slot {
+            continue;
+        }
+        subscriber.updates[place] = slot;
+        out.put(format!("event: {name}\ndata: ").as_bytes());
+        object(&mut out, |object| {
+            object.text("version", fork.name());
+            if place == 0 {
+                object.json("data", &create_light_client_finality_update(&update), fork);
+            } else {
+                object.json("data", &create_light_client_optimistic_update(&update), fork);
+            }
+        });
+        out.put(b"\n\n");
+    }
+    out.into_bytes()
 }
 
 /// What is sent of an event to one who wants these topics.
@@ -155,7 +201,7 @@ fn written(config: &Config, topics: Topics, event: &ChainEvent) -> Vec<u8> {
         } => {
             send("head", &|out| write_head(out, snapshot, *epoch_transition));
             send("head_v2", &|out| {
-                write_head_v2(out, config, snapshot, *epoch_transition)
+                write_head_v2(out, config, snapshot, *epoch_transition);
             });
             if let Some(common) = reorg_to {
                 send("chain_reorg", &|out| write_reorg(out, snapshot, *old_head, *common));

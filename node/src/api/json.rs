@@ -37,7 +37,7 @@ pub(super) fn quoted(out: &mut Out, number: impl Display) {
 
 /// Writes an array of numbers in quotes.
 pub(super) fn numbers(out: &mut Out, items: impl IntoIterator<Item = u64>) {
-    array(out, items, |out, number| quoted(out, number));
+    array(out, items, quoted);
 }
 
 /// Writes a text with the escapes of JSON.

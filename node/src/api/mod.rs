@@ -7,6 +7,7 @@
 mod beacon;
 mod bulk;
 mod config;
+mod debug;
 mod events;
 pub mod http;
 mod ids;
@@ -16,6 +17,7 @@ mod network;
 mod node;
 mod read;
 mod reply;
+mod rewards;
 mod upload;
 mod validator;
 
@@ -45,6 +47,7 @@ pub struct ApiContext {
     bulk: bulk::Places,
     readers: read::Readers,
     subscribers: events::Subscribers,
+    light_client: beacon::Known,
 }
 
 impl std::fmt::Debug for ApiContext {
@@ -84,6 +87,7 @@ impl ApiContext {
             bulk: bulk::Places::default(),
             readers: read::Readers::default(),
             subscribers: events::Subscribers::default(),
+            light_client: beacon::Known::default(),
         }
     }
 
@@ -122,8 +126,10 @@ pub fn router() -> Router<ApiContext> {
     let mut router = Router::default();
     beacon::routes(&mut router);
     config::routes(&mut router);
+    debug::routes(&mut router);
     events::routes(&mut router);
     node::routes(&mut router);
+    rewards::routes(&mut router);
     validator::routes(&mut router);
     router
 }

@@ -3,6 +3,7 @@
 mod client;
 mod endpoints;
 mod hostile;
+mod more;
 mod shapes;
 
 use client::{Answered, Client};
@@ -68,17 +69,22 @@ pub(crate) struct Node {
 
 /// A node whose chain is at `fork` from genesis, two slots ago.
 pub(crate) async fn node(fork: Fork) -> Node {
+    node_since(fork, 2).await
+}
+
+/// The same that many slots after genesis.
+pub(crate) async fn node_since(fork: Fork, slots: u64) -> Node {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     let options = DevnetOptions {
         genesis_fork: fork,
         schedule: Vec::new(),
         slot_duration_ms: SLOT * 1000,
-        genesis_time: now - 2 * SLOT,
+        genesis_time: now - slots * SLOT,
         blob_schedule: Vec::new(),
     };
     let config = devnet_config(Config::standard(), &options).unwrap();
     let validators: Vec<_> = (0..VALIDATORS)
-        .map(|index| GenesisKey::interop(index).validator(Withdrawals::Address(None)))
+        .map(|index| GenesisKey::interop(index).validator(Withdrawals::Bls))
         .collect();
     let state = genesis_state(&config, options.genesis_time, &validators).unwrap();
     let dev = DevOptions {

@@ -45,7 +45,7 @@ pub use parent_execution_payload::{apply_parent_execution_payload, process_paren
 pub use payload_attestation::process_payload_attestation;
 pub use proposer_slashing::process_proposer_slashing;
 pub use randao::process_randao;
-pub use sync_aggregate::process_sync_aggregate;
+pub use sync_aggregate::{process_sync_aggregate, sync_committee_rewards};
 pub use voluntary_exit::process_voluntary_exit;
 pub use withdrawal_request::process_withdrawal_request;
 pub use withdrawals::process_withdrawals;

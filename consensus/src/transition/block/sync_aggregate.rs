@@ -36,7 +36,7 @@ pub fn process_sync_aggregate(
     let committee_indices = committee_indices(state, ctx.keys)?;
     check_signature(state, ctx, &committee_indices, sync_aggregate)?;
 
-    let (participant_reward, proposer_reward) = rewards(state)?;
+    let (participant_reward, proposer_reward) = sync_committee_rewards(state)?;
     let proposer_index = get_beacon_proposer_index(state)?;
     for (participant_index, participated) in committee_indices.into_iter().zip(bits.iter()) {
         if participated {
@@ -127,8 +127,10 @@ fn participants_key(
     sum.public_key().map_err(|error| Invalid::new(RULE, error.to_string()))
 }
 
-/// What a participant and, for each of them, the proposer earns, in Gwei.
-fn rewards(state: &State) -> Result<(Gwei, Gwei), Invalid> {
+/// What a participant and, for each of them, the proposer earns, in Gwei; an absent member loses the former.
+///
+/// Spec: altair/beacon-chain.md, in `process_sync_aggregate`.
+pub fn sync_committee_rewards(state: &State) -> Result<(Gwei, Gwei), Invalid> {
     let total_active_increments = get_total_active_balance(state) / EFFECTIVE_BALANCE_INCREMENT;
     let total_base_rewards = mul(get_base_reward_per_increment(state), total_active_increments)?;
     let max_participant_rewards = mul(total_base_rewards, SYNC_REWARD_WEIGHT)? / WEIGHT_DENOMINATOR / SLOTS_PER_EPOCH;

@@ -41,7 +41,7 @@ impl Deltas {
 
 /// What the flags of the previous epoch are worth to a validator, by its effective balance.
 #[derive(Clone, Debug)]
-pub(crate) struct FlagRewards {
+pub struct FlagRewards {
     leak: bool,
     base_reward_per_increment: Gwei,
     active_increments: u64,
@@ -49,6 +49,11 @@ pub(crate) struct FlagRewards {
 }
 
 impl FlagRewards {
+    /// What flags are worth at the end of the state's epoch.
+    pub fn at(state: &State, config: &Config) -> Result<Self, Invalid> {
+        FlagRewards::of(state, &Survey::of(state, config)?)
+    }
+
     pub(super) fn of(state: &State, survey: &Survey) -> Result<Self, Invalid> {
         let total = survey.total_active_balance;
         Ok(FlagRewards {
@@ -66,7 +71,7 @@ impl FlagRewards {
     }
 
     /// For having earned the flag: nothing during a leak.
-    pub(super) fn reward(&self, flag_index: usize, increments: u64) -> Result<Gwei, Invalid> {
+    pub fn reward(&self, flag_index: usize, increments: u64) -> Result<Gwei, Invalid> {
         if self.leak {
             return Ok(0);
         }

@@ -32,7 +32,7 @@ mod survey;
 mod sync_committee_updates;
 
 pub use builder_pending_payments::{get_builder_payment_quorum_threshold, process_builder_pending_payments};
-pub use deltas::{Deltas, get_flag_index_deltas, get_inactivity_penalty_deltas};
+pub use deltas::{Deltas, FlagRewards, get_flag_index_deltas, get_inactivity_penalty_deltas};
 pub use effective_balance_updates::process_effective_balance_updates;
 pub use epoch_rewards::{Component, EpochRewards, ValidatorRewards};
 pub use eth1_data_reset::process_eth1_data_reset;

@@ -1,7 +1,9 @@
 //! Namespace `beacon`.
 
+mod blobs;
 mod blocks;
 mod committees;
+mod light_client;
 mod pool;
 mod publish;
 mod queues;
@@ -9,8 +11,9 @@ mod states;
 mod validators;
 
 pub(super) use committees::sync_committee_indices;
+pub(super) use light_client::Known;
 pub(super) use pool::submit_all;
-pub(super) use validators::read_ids;
+pub(super) use validators::{IDS, read_ids};
 
 use super::http::{Answer, Call, JSON, Router};
 use super::reply::Reply;
@@ -23,7 +26,9 @@ pub(super) fn routes(router: &mut Router<ApiContext>) {
     committees::routes(router);
     queues::routes(router);
     blocks::routes(router);
+    blobs::routes(router);
     publish::routes(router);
+    light_client::routes(router);
     pool::routes(router);
 }
 

@@ -24,12 +24,11 @@ async fn get_state_root(context: Context, call: Call) -> Answer {
     // Known without hashing where it is the state after a block.
     let nodes = found.snapshot.view.blocks().nodes();
     let of_block = nodes.iter().rev().find(|node| Arc::ptr_eq(&node.state, &found.state));
-    let root = match of_block {
-        Some(node) => node.state_root,
-        None => {
-            let state = Arc::clone(&found.state);
-            context.work(move || state.hash_tree_root()).await?
-        }
+    let root = if let Some(node) = of_block {
+        node.state_root
+    } else {
+        let state = Arc::clone(&found.state);
+        context.work(move || state.hash_tree_root()).await?
     };
     let reply = Reply::new().standing(found.standing);
     Ok(reply.object(|object| object.quoted("root", root)))

@@ -46,7 +46,7 @@ impl Limits {
             body_time: Duration::from_secs(15),
             answer_time: Duration::from_secs(30),
             write_time: Duration::from_secs(20),
-            stream_time: Duration::from_secs(15 * 60),
+            stream_time: Duration::from_mins(15),
             stop_time: Duration::from_secs(5),
             body_bytes: 96 << 20,
         }

@@ -169,7 +169,7 @@ async fn get_attester_duties(context: Context, mut call: Call) -> Answer {
         let duties = attester_duties(shuffling, &wanted, state.validators.len());
         reply.json(|out| {
             array(out, &duties, |out, duty| {
-                write_attester_duty(out, &state, shuffling.committees_per_slot, duty)
+                write_attester_duty(out, &state, shuffling.committees_per_slot, duty);
             });
         })
     });
@@ -269,8 +269,8 @@ async fn get_sync_committee_duties(context: Context, mut call: Call) -> Answer {
         }
         Ok(reply.json(|out| {
             array(out, &seats, |out, (index, seats)| {
-                write_sync_duty(out, &state, *index, seats)
-            })
+                write_sync_duty(out, &state, *index, seats);
+            });
         }))
     });
     answer.await?
@@ -283,7 +283,7 @@ fn write_sync_duty(out: &mut Out, state: &State, index: ValidatorIndex, seats: &
         object.quoted("pubkey", pubkey.unwrap_or_default());
         object.quoted("validator_index", index);
         object.member("validator_sync_committee_indices", |out| {
-            numbers(out, seats.iter().copied())
+            numbers(out, seats.iter().copied());
         });
     });
 }
