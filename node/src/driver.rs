@@ -128,7 +128,6 @@ impl EngineDriver {
         }
     }
 }
-}
 
 /// Hands payloads and heads to the engine until the node stops.
 pub(crate) async fn run(driver: EngineDriver, engine: Arc<Engine>, chain: Chain, ends: EngineEnds, stop: Stop) {
@@ -166,7 +165,9 @@ async fn execute(driver: &EngineDriver, engine: &Engine, chain: &Chain, root: Ro
         return;
     };
     if fork == Fork::Bellatrix {
-        driver.ask_terminal_blocks(engine, &request.execution_payload.parent_hash).await;
+        driver
+            .ask_terminal_blocks(engine, &request.execution_payload.parent_hash)
+            .await;
     }
     let answer = match engine.new_payload(fork, &request).await {
         Ok(status) => answer_of(&status),
