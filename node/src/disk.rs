@@ -62,6 +62,23 @@ impl Disk {
     }
 }
 
+/// A state to be kept, with the root of its latest block.
+pub(crate) type Kept = (Arc<State>, Root);
+
+/// The life of the thread that keeps finalized states: it takes seconds for a large one, which blocks must not wait for.
+/// Ends when nobody can hand in more, or when the disk fails.
+pub(crate) fn run_states(storage: &Storage, states: &Receiver<Kept>, stop: &Stop) {
+    while let Ok((state, root)) = states.recv() {
+        match storage.save_state(&state, &root) {
+            Ok(saved) => tracing::debug!(slot = state.slot, ?saved, "state kept"),
+            Err(error) => {
+                stop.fail(format!("cannot write a state: {error}"));
+                return;
+            }
+        }
+    }
+}
+
 /// The life of the disk thread: ends when all ways to it are gone, or when the disk fails.
 pub(crate) fn run(storage: &Storage, config: &Config, writes: &Receiver<Write>, stop: &Stop) {
     while let Ok(first) = writes.recv() {

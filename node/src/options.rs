@@ -6,8 +6,8 @@ use crate::run::{Parts, Running, start};
 use crate::start::{Anchor, decode_state};
 use crate::stop::Stop;
 use anyhow::{Context as _, Result, bail};
-use consensus::Config;
 use consensus::types::ExecutionAddress;
+use consensus::{Config, State};
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -84,13 +84,24 @@ pub fn run(options: Options) -> Result<()> {
 /// Starts a node and its Beacon API.
 pub async fn begin(options: Options, stop: Stop) -> Result<Running> {
     let config = Arc::new(options.config);
-    let anchor = anchor(options.genesis_state.as_deref(), &config)?;
-    let root = anchor.state.genesis_validators_root;
+    let genesis = genesis(options.genesis_state.as_deref(), &config)?;
+    let root = genesis.genesis_validators_root;
     let storage = Storage::open(&options.datadir, &Identity::of(root), &storage::Options::default())?;
     let engine = Arc::new(match &options.engine {
-        EngineChoice::Dev => Engine::Dev(Arc::new(DevEngine::of_genesis(&config, &anchor.state)?)),
+        EngineChoice::Dev => Engine::Dev(Arc::new(DevEngine::of_genesis(&config, &genesis)?)),
         EngineChoice::Http { endpoints, jwt } => Engine::http(endpoints, jwt.as_deref(), clock::unix_seconds)?,
     });
+    let anchor = match Anchor::stored(&storage)? {
+        Some(anchor) => anchor,
+        None => Anchor::genesis(genesis)?,
+    };
+    tracing::info!("starting from slot {}", anchor.block.slot);
+    if let Engine::Dev(engine) = &*engine
+        && anchor.state.slot > 0
+    {
+        // It keeps nothing of its own on disk.
+        engine.trust(anchor.state.at, &anchor.state.latest_execution_payload_header);
+    }
     let running = start(
         Parts {
             config,
@@ -115,10 +126,12 @@ pub async fn begin(options: Options, stop: Stop) -> Result<Running> {
 /// A state of the largest network is a third of this.
 const STATE_BYTES_MAX: u64 = 1 << 30;
 
-fn anchor(genesis_state: Option<&Path>, config: &Config) -> Result<Anchor> {
-    let Some(path) = genesis_state else {
+/// The genesis state, which tells the network and is where a new chain begins.
+fn genesis(file: Option<&Path>, config: &Config) -> Result<State> {
+    let Some(path) = file else {
         bail!(
-            "there is no chain to start from: give a genesis state by --genesis-state, or a --network folder with genesis.ssz"
+            "there is no chain to start from: give a genesis state by --genesis-state, or a --network folder with \
+             genesis.ssz"
         );
     };
     let length = fs::metadata(path)
@@ -128,8 +141,7 @@ fn anchor(genesis_state: Option<&Path>, config: &Config) -> Result<Anchor> {
         bail!("{} is no genesis state: it has {length} bytes", path.display());
     }
     let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let state = decode_state(&bytes, config).with_context(|| format!("{}", path.display()))?;
-    Anchor::genesis(state)
+    decode_state(&bytes, config).with_context(|| format!("{}", path.display()))
 }
 
 /// Waits for a signal to stop; tells which.

@@ -124,6 +124,12 @@ pub async fn start(parts: Parts, stop: Stop) -> Result<Running> {
     threads.push(thread("disk", move || {
         disk::run(&storage_of_disk, &config_of_disk, &writes, &stop_of_disk);
     })?);
+    // One may wait: the next finalized state comes an epoch later, and says all that one left out would have said.
+    let (states, states_end) = sync_channel(1);
+    let (storage_of_states, stop_of_states) = (storage.clone(), stop.clone());
+    threads.push(thread("states", move || {
+        disk::run_states(&storage_of_states, &states_end, &stop_of_states);
+    })?);
     for number in 0..workers() {
         let work = chain.work.clone();
         threads.push(thread(&format!("worker-{number}"), move || work.work())?);
@@ -141,6 +147,7 @@ pub async fn start(parts: Parts, stop: Stop) -> Result<Running> {
         ahead_wanted: None,
         number: 0,
         disk,
+        states,
         engine: driver.clone(),
         pools: Arc::clone(&pools),
         safe_slots,

@@ -38,6 +38,26 @@ impl Anchor {
         })
     }
 
+    /// The newest state that the database holds, with its block; `None` in a new one. All that is kept there is final.
+    pub fn stored(storage: &Storage) -> Result<Option<Self>> {
+        let Some(id) = storage.states()?.last().copied() else {
+            return Ok(None);
+        };
+        let state = storage.state(&id)?;
+        let mut state = state.with_context(|| format!("the state of slot {} is not in the database", id.slot))?;
+        if state.slot == 0 {
+            return Self::genesis(state).map(Some);
+        }
+        let block = storage.block(&id.block_root)?;
+        let (_, block) = block.with_context(|| format!("the block {} is not in the database", id.block_root))?;
+        state.prepare();
+        Ok(Some(Anchor {
+            state: Arc::new(state),
+            block: block.message,
+            root: id.block_root,
+        }))
+    }
+
     /// A fork choice that begins here.
     pub fn store(&self, config: &Arc<Config>) -> Result<Store> {
         let store = Store::get_forkchoice_store(Arc::clone(config), Arc::clone(&self.state), &self.block);

@@ -6,7 +6,7 @@ use super::import::{CheckedBlock, EngineAnswer, check_block};
 use super::message::{CheckedMessage, Effect};
 use super::pending::{For, Pending};
 use super::snapshot::{Ahead, Head, Snapshot};
-use crate::disk::{Disk, Write};
+use crate::disk::{Disk, Kept, Write};
 use crate::driver::{EngineDriver, Forkchoice};
 use crate::pools::Pools;
 use crate::work::{Busy, Lane};
@@ -19,7 +19,7 @@ use consensus::ssz::Ssz;
 use consensus::types::{Checkpoint, Epoch, Hash32, Root, Slot};
 use consensus::{Fork, Invalid, ensure};
 use std::collections::BTreeMap;
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, SyncSender};
 use std::sync::{Arc, PoisonError};
 use tokio::sync::oneshot;
 
@@ -46,6 +46,8 @@ pub(crate) struct Actor {
     pub(crate) ahead_wanted: Option<(Root, Epoch)>,
     pub(crate) number: u64,
     pub(crate) disk: Disk,
+    /// Finalized states to be kept.
+    pub(crate) states: SyncSender<Kept>,
     pub(crate) engine: EngineDriver,
     pub(crate) pools: Arc<Pools>,
     pub(crate) safe_slots: u64,
@@ -495,6 +497,12 @@ impl Actor {
         while let Some(block) = next {
             blocks.push((block.slot, block.root));
             next = old.block(&block.parent_root);
+        }
+        if self.states.try_send((Arc::clone(&state), checkpoint.root)).is_err() {
+            tracing::debug!(
+                epoch = checkpoint.epoch,
+                "the state of this epoch is not kept: the one before is being written"
+            );
         }
         self.disk.write(Write::Finalized {
             checkpoint,
