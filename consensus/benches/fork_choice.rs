@@ -11,7 +11,7 @@ use consensus::signing::Context;
 use consensus::ssz::Ssz;
 use consensus::transition::process_slots;
 use consensus::types::{BeaconBlock, BeaconBlockHeader, Slot};
-use consensus::{Config, State};
+use consensus::{Config, Fork, State};
 use crypto::bls::consecutive_public_keys;
 use crypto::pubkeys::Pubkeys;
 use std::hint::black_box;
@@ -48,7 +48,7 @@ struct Bench {
 
 impl Bench {
     fn new(validators: usize) -> Self {
-        let config = Arc::new(Config::standard());
+        let config = Arc::new(Config::standard().with_forks_at_genesis(Fork::Fulu));
         let shape = Shape {
             validators,
             active: validators,
