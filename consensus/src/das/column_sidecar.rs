@@ -12,7 +12,7 @@ use crate::light_client::get_subtree_index;
 use crate::preset::{KZG_COMMITMENTS_INCLUSION_PROOF_DEPTH, MAX_BLOB_COMMITMENTS_PER_BLOCK, NUMBER_OF_COLUMNS};
 use crate::ssz::proof::{is_valid_merkle_branch, prove};
 use crate::ssz::{Bound, List, Root, Ssz, Vector};
-use crate::types::{Bytes32, DataColumnSidecar, KZGCommitment, SignedBeaconBlock, SignedBeaconBlockHeader, Slot};
+use crate::types::{Bytes32, Cell, DataColumnSidecar, KZGCommitment, SignedBeaconBlock, SignedBeaconBlockHeader, Slot};
 use crate::{Config, Invalid, ensure};
 use crypto::kzg;
 
@@ -57,10 +57,25 @@ pub fn verify_data_column_sidecar(
 ///
 /// Spec: fulu and gloas/p2p-interface.md, `verify_data_column_sidecar_kzg_proofs`.
 pub fn verify_data_column_sidecar_kzg_proofs(sidecar: &DataColumnSidecar, kzg_commitments: &[KZGCommitment]) -> bool {
-    let commitments: Vec<_> = kzg_commitments.iter().map(|commitment| commitment.0).collect();
-    let proofs: Vec<_> = sidecar.kzg_proofs.iter().map(|proof| proof.0).collect();
-    let cell_indices = vec![sidecar.index; sidecar.column.len()];
-    kzg::verify_cell_kzg_proof_batch(&commitments, &cell_indices, &sidecar.column, &proofs).unwrap_or(false)
+    verify_data_column_sidecars_kzg_proofs(&[(sidecar, kzg_commitments)])
+}
+
+/// The same for several sidecars, each with its commitments, in one batch: a call costs 5 ms whatever is in it.
+pub fn verify_data_column_sidecars_kzg_proofs(sidecars: &[(&DataColumnSidecar, &[KZGCommitment])]) -> bool {
+    let count = sidecars.iter().map(|(sidecar, _)| sidecar.column.len()).sum();
+    let (mut commitments, mut indices) = (Vec::with_capacity(count), Vec::with_capacity(count));
+    let (mut cells, mut proofs): (Vec<&Cell>, Vec<_>) = (Vec::with_capacity(count), Vec::with_capacity(count));
+    for (sidecar, kzg_commitments) in sidecars {
+        let len = sidecar.column.len();
+        if kzg_commitments.len() != len || sidecar.kzg_proofs.len() != len {
+            return false;
+        }
+        commitments.extend(kzg_commitments.iter().map(|commitment| commitment.0));
+        indices.extend(std::iter::repeat_n(sidecar.index, len));
+        cells.extend(&sidecar.column);
+        proofs.extend(sidecar.kzg_proofs.iter().map(|proof| proof.0));
+    }
+    kzg::verify_cell_kzg_proof_batch(&commitments, &indices, &cells, &proofs).unwrap_or(false)
 }
 
 /// Whether `body_root` has the list of these commitments, up to Fulu.

@@ -20,7 +20,7 @@ pub use blob_sidecar::{
 pub use column_sidecar::{
     get_data_column_sidecars, get_data_column_sidecars_from_block, get_data_column_sidecars_from_column_sidecar,
     get_data_column_sidecars_gloas, verify_data_column_sidecar, verify_data_column_sidecar_inclusion_proof,
-    verify_data_column_sidecar_kzg_proofs,
+    verify_data_column_sidecar_kzg_proofs, verify_data_column_sidecars_kzg_proofs,
 };
 pub use custody::{
     compute_columns_for_custody_group, compute_subnet_for_data_column_sidecar, get_custody_groups,

@@ -99,6 +99,27 @@ fn sidecars_of_fulu_are_valid_until_something_changes() {
 }
 
 #[test]
+fn a_batch_of_columns_is_right_if_each_is() {
+    let fixture = Fixture::new(Fork::Fulu);
+    let sidecars = fixture.sidecars();
+    let is_right = |columns: &[&DataColumnSidecar]| {
+        let with_commitments = columns
+            .iter()
+            .map(|column| (*column, column.kzg_commitments.as_slice()));
+        verify_data_column_sidecars_kzg_proofs(&with_commitments.collect::<Vec<_>>())
+    };
+    assert!(is_right(&[&sidecars[3], &sidecars[127], &sidecars[0]]));
+    assert!(is_right(&[]));
+    let mut other_index = sidecars[127].clone();
+    other_index.index = 0;
+    assert!(!is_right(&[&sidecars[3], &other_index]));
+    // Counts that only agree in sum.
+    let (mut one, mut two) = (sidecars[3].clone(), sidecars[4].clone());
+    two.kzg_proofs.push(one.kzg_proofs.pop().unwrap());
+    assert!(!is_right(&[&one, &two]));
+}
+
+#[test]
 fn sidecars_of_gloas_name_their_block_and_take_the_bids_commitments() {
     let fixture = Fixture::new(Fork::Gloas);
     let sidecars = fixture.sidecars();

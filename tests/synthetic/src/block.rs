@@ -34,6 +34,8 @@ pub enum Votes {
     Usual,
     /// Nearly all for each of the last eight slots: as much as fits.
     Full,
+    /// Nobody.
+    None,
 }
 
 /// A block on `state`, which is prepared and stands at the block's slot. All signatures and the state root are valid; the payload is such that nobody executed it.
@@ -53,8 +55,14 @@ pub fn signed_block(state: &State, config: &Config, keys: &Keys, votes: Votes) -
     body.randao_reveal = sign(state, secret_of([proposer_index]), DOMAIN_RANDAO, epoch, randao_root);
     body.eth1_data = state.eth1_data;
     for delay in 1..=MAX_ATTESTATIONS_ELECTRA.min(state.slot) {
-        let late = delay > 1 && votes == Votes::Usual;
-        body.attestations.extend(attestation(state, state.slot - delay, late)?);
+        let slot = state.slot - delay;
+        let is_late = |voter: u64| voter % LATE_OF == slot % LATE_OF;
+        let vote = match votes {
+            Votes::Usual if delay > 1 => attestation(state, slot, is_late)?,
+            Votes::Usual | Votes::Full => attestation(state, slot, |voter| !is_late(voter))?,
+            Votes::None => None,
+        };
+        body.attestations.extend(vote);
     }
     body.sync_aggregate = sync_aggregate(state, keys)?;
     body.execution_payload = payload(state, config, &mut numbers)?;
@@ -83,31 +91,35 @@ fn sign(state: &State, secret: SecretKey, domain_type: DomainType, epoch: Epoch,
     Bytes(secret.sign(&signing_root_of(root, domain).0).to_bytes())
 }
 
-/// Of all committees of `slot`: those who were in time, or the late ones, of whom small states may have none.
-fn attestation(state: &State, slot: Slot, late: bool) -> Result<Option<Attestation>, Invalid> {
+/// The valid vote of the members of all committees of `slot` that `votes` tells by their index, for the chain of `state`;
+/// `None` if they are none.
+///
+/// # Errors
+/// If the state does not know the slot's block or committees.
+pub fn attestation(state: &State, slot: Slot, votes: impl Fn(u64) -> bool) -> Result<Option<Attestation>, Invalid> {
     let epoch = compute_epoch_at_slot(slot);
     let mut committee_bits = BitVector::new(MAX_COMMITTEES_PER_SLOT as usize);
-    let mut votes: Vec<bool> = Vec::new();
+    let mut bits: Vec<bool> = Vec::new();
     let mut voters: Vec<u64> = Vec::new();
     for index in 0..get_committee_count_per_slot(state, epoch) {
         let committee = get_beacon_committee(state, slot, index)?;
-        let is_voter = |member: &u32| (u64::from(*member) % LATE_OF == slot % LATE_OF) == late;
-        if committee.iter().any(is_voter) {
+        let first = voters.len();
+        voters.extend(
+            committee
+                .iter()
+                .map(|member| u64::from(*member))
+                .filter(|member| votes(*member)),
+        );
+        if voters.len() > first {
             committee_bits.set(index as usize, true);
-            votes.extend(committee.iter().map(is_voter));
-            voters.extend(
-                committee
-                    .iter()
-                    .filter(|member| is_voter(member))
-                    .map(|member| u64::from(*member)),
-            );
+            bits.extend(committee.iter().map(|member| votes(u64::from(*member))));
         }
     }
     if voters.is_empty() {
         return Ok(None);
     }
-    let mut aggregation_bits = BitList::new(votes.len());
-    for (place, vote) in votes.into_iter().enumerate() {
+    let mut aggregation_bits = BitList::new(bits.len());
+    for (place, vote) in bits.into_iter().enumerate() {
         aggregation_bits.set(place, vote);
     }
     let is_current = epoch == get_current_epoch(state);
