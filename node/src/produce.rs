@@ -112,7 +112,8 @@ impl Producer {
     /// Starts the payload for `slot` if a client has announced its proposer. Called before the slot begins.
     pub async fn prepare_slot(&self, slot: Slot) {
         let snapshot = self.chain.snapshot();
-        if snapshot.head.optimistic {
+        // A slot that has its block already, as that of genesis has, gets no other.
+        if snapshot.head.optimistic || snapshot.head.slot >= slot {
             return;
         }
         let parent = snapshot.head.root;

@@ -11,6 +11,7 @@ use crate::context::Context;
 use crate::metrics::Kind;
 use crate::publish::Steps;
 use crate::signer::{Message, Refused};
+use consensus::constants::GENESIS_SLOT;
 use consensus::helpers::misc::compute_epoch_at_slot;
 use consensus::slot_clock::Deadline;
 use consensus::types::{BLSPubkey, BLSSignature, ExecutionAddress, Slot};
@@ -26,6 +27,10 @@ const NO_BUILDER: u64 = 0;
 
 /// Makes every block of ours at a slot; there is one at most, unless two of our nodes disagree. Ends with the slot.
 pub async fn run(ctx: Context, slot: Slot) {
+    // The genesis block is nobody's to propose, though the state names a proposer of its slot.
+    if slot == GENESIS_SLOT {
+        return;
+    }
     let epoch = compute_epoch_at_slot(slot);
     let until_ms = ctx.clock.due_ms(slot, Deadline::Attestation);
     let table = ctx
