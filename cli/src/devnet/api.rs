@@ -25,7 +25,7 @@ async fn ask(api: SocketAddr, path: &str) -> Option<Value> {
     stream.take(ANSWER_BYTES).read_to_end(&mut answer).await.ok()?;
     let text = String::from_utf8(answer).ok()?;
     let (head, body) = text.split_once("\r\n\r\n")?;
-    if !head.split(' ').nth(1).is_some_and(|code| code == "200") {
+    if head.split(' ').nth(1) != Some("200") {
         return None;
     }
     serde_json::from_str(body).ok()

@@ -99,7 +99,7 @@ fn write_peer(out: &mut consensus::ssz::Out, peer: &Peer) {
 async fn get_peers(context: Context, call: Call) -> Answer {
     let (states, directions) = (call.query.list("state"), call.query.list("direction"));
     let known = |state: &&str| PeerState::ALL.iter().any(|known| known.name() == *state);
-    if !states.iter().all(|state| known(state)) {
+    if !states.iter().all(known) {
         return Err(Error::bad_request(
             "a state is connected, connecting, disconnected or disconnecting",
         ));

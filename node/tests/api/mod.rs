@@ -145,7 +145,11 @@ impl Node {
         let epoch = compute_epoch_at_slot(slot);
         let duties = self.data(&format!("/eth/v1/validator/duties/proposer/{epoch}")).await;
         let mut duties = duties.as_array().unwrap().iter();
-        let duty = duties.find(|duty| duty["slot"] == slot.to_string()).unwrap().clone();
+        let wanted = slot.to_string();
+        let duty = duties
+            .find(|duty| duty["slot"].as_str() == Some(&wanted))
+            .unwrap()
+            .clone();
         let proposer: u64 = duty["validator_index"].as_str().unwrap().parse().unwrap();
         let reveal = self.sign(DOMAIN_RANDAO, epoch, epoch.hash_tree_root(self.fork), proposer);
         let graffiti = Root::from([0x77; 32]);

@@ -104,7 +104,7 @@ mod tests {
         );
         let whole = |contract: &SystemContract| {
             let is_hex = |text: &str| text.bytes().skip(2).all(|byte| byte.is_ascii_hexdigit());
-            is_hex(contract.code) && contract.code.len() % 2 == 0 && contract.address.len() == 42
+            is_hex(contract.code) && contract.code.len().is_multiple_of(2) && contract.address.len() == 42
         };
         assert!(SYSTEM_CONTRACTS.iter().all(whole));
     }
