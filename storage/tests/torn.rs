@@ -131,6 +131,11 @@ fn lost_files_are_named() {
             "without {}: {error}",
             path.display()
         );
+        // Said by name, for RocksDB alone would begin a new one beside the old tables.
+        assert!(
+            !is_current(&path) || error.to_string().contains("CURRENT is gone"),
+            "{error}"
+        );
     }
     // Without a log it is what it was before, or says so.
     copy(folder.path(), lost.path());
