@@ -131,7 +131,7 @@ fn lost_files_are_named() {
             "without {}: {error}",
             path.display()
         );
-        // Said by name, for RocksDB alone would begin a new one beside the old tables.
+        // Said by name, not by what RocksDB stumbles over then.
         assert!(
             !is_current(&path) || error.to_string().contains("CURRENT is gone"),
             "{error}"
