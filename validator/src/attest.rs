@@ -68,7 +68,7 @@ fn own_attesters(ctx: &Context, slot: Slot, all: Vec<Attester>) -> Vec<Attester>
         .partition(|attester| ctx.gate.may_sign(&attester.duty.pubkey));
     if !held.is_empty() {
         let count = held.len();
-        tracing::info!(
+        tracing::debug!(
             "{count} {} of slot {slot} left out: doppelganger protection still listens for a double",
             Kind::Attestation.words(count)
         );

@@ -41,6 +41,8 @@ pub struct Now {
 struct Witness {
     ahead_ms: i64,
     at: Instant,
+    /// Whether its head says so; otherwise its `Date` header.
+    by_head: bool,
 }
 
 #[derive(Debug)]
@@ -143,7 +145,7 @@ impl Clock {
     /// A node on this machine has our clock and is no witness.
     pub fn heard(&self, node: usize, on_this_machine: bool, date: u64, asked_ms: u64, answered_ms: u64) {
         if !on_this_machine {
-            self.witness(node, ahead_of_date(date, asked_ms, answered_ms));
+            self.witness(node, ahead_of_date(date, asked_ms, answered_ms), false);
         }
     }
 
@@ -151,14 +153,19 @@ impl Clock {
     pub fn heard_head(&self, node: usize, head_slot: Slot) {
         let now = self.now();
         if head_slot > now.slot.saturating_add(1) {
-            self.witness(node, difference(now.ms, self.start_of(head_slot)));
+            self.witness(node, difference(now.ms, self.start_of(head_slot)), true);
+            return;
+        }
+        // A head that fits withdraws what an earlier one said, and says nothing by itself.
+        if let Some(witness) = self.heard_of().witnesses.get_mut(node) {
+            witness.take_if(|witness| witness.by_head);
         }
     }
 
-    fn witness(&self, node: usize, ahead_ms: i64) {
+    fn witness(&self, node: usize, ahead_ms: i64, by_head: bool) {
         let at = Instant::now();
         if let Some(witness) = self.heard_of().witnesses.get_mut(node) {
-            *witness = Some(Witness { ahead_ms, at });
+            *witness = Some(Witness { ahead_ms, at, by_head });
         }
     }
 
@@ -308,6 +315,9 @@ mod tests {
         clock.heard_head(0, u64::MAX);
         clock.heard_head(1, clock.now().slot + 50);
         assert!(clock.wrong().unwrap().contains("behind"));
+        clock.heard_head(0, clock.now().slot);
+        clock.heard_head(1, clock.now().slot);
+        assert_eq!(clock.wrong(), None);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What every duty needs at hand: the network, the clock, the nodes, the signer, and what is known of heads and duties.
 
-use crate::beacon::{Answer, Ask, CallError, Need, Node, Nodes, Unanswered};
+use crate::beacon::{Answer, Ask, CallError, Kind, Need, Node, Nodes, Unanswered};
 use crate::clock::Clock;
 use crate::duties::DutyTable;
 use crate::gate::Gate;
@@ -87,6 +87,34 @@ impl Context {
                     return Ok(answer);
                 }
             }
+        }
+    }
+
+    /// Publishes until a node has taken it, has refused it, or it is of no use any more. What arrives twice does no harm:
+    /// nodes know what they have seen.
+    pub async fn publish<T, F>(
+        &self,
+        ask: Ask,
+        until_ms: u64,
+        call: impl Fn(Arc<Node>, Duration) -> F,
+    ) -> Result<Answer<T>, Unanswered>
+    where
+        F: Future<Output = Result<T, CallError>>,
+    {
+        loop {
+            let left = Ask {
+                within: self.clock.until(until_ms),
+                ..ask
+            };
+            let error = match self.nodes.publish(left, &call).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            let may_pass = matches!(error.kind(), Kind::Unreachable | Kind::Timeout | Kind::NotReady);
+            if !may_pass || self.clock.until(until_ms) <= RETRY_PAUSE {
+                return Err(error);
+            }
+            tokio::time::sleep(RETRY_PAUSE).await;
         }
     }
 

@@ -7,6 +7,7 @@
 use crate::beacon::{AttesterDuty, ProposerDuty, SyncDuty};
 use crate::heads::DependentRoots;
 use crate::validators::Validators;
+use consensus::constants::GENESIS_SLOT;
 use consensus::duties::{compute_sync_committee_period, is_aggregator_of};
 use consensus::helpers::misc::compute_epoch_at_slot;
 use consensus::preset::{MAX_VALIDATORS_PER_COMMITTEE, SLOTS_PER_EPOCH, SYNC_COMMITTEE_SIZE};
@@ -201,11 +202,12 @@ fn proposers_stale(had: &Fetched<ProposerDuty>, epoch: Epoch, roots: Option<Depe
     }
 }
 
-/// Ours among the proposers of all.
+/// Ours among the proposers of all. The first slot has the genesis block, whoever its proposer would be.
 pub fn own_proposers(duties: Vec<ProposerDuty>, epoch: Epoch, validators: &Validators) -> Vec<ProposerDuty> {
     let ours = |duty: &ProposerDuty| {
         let index = validators.get(&duty.pubkey).map(|info| info.index);
-        index == Some(duty.validator_index) && compute_epoch_at_slot(duty.slot) == epoch
+        let in_epoch = compute_epoch_at_slot(duty.slot) == epoch && duty.slot > GENESIS_SLOT;
+        index == Some(duty.validator_index) && in_epoch
     };
     duties.into_iter().filter(ours).collect()
 }
@@ -377,6 +379,17 @@ mod tests {
             wanted(&table, &config(), slot, &validators(1), Some(roots(3, 9, 9))),
             []
         );
+    }
+
+    #[test]
+    fn only_our_proposals_of_the_epoch_count_and_none_at_genesis() {
+        let duty = |slot, index: u8| ProposerDuty {
+            slot,
+            validator_index: index.into(),
+            pubkey: Bytes([index; 48]),
+        };
+        let all = vec![duty(0, 7), duty(1, 7), duty(2, 8), duty(SLOTS_PER_EPOCH, 7)];
+        assert_eq!(own_proposers(all, 0, &validators(1)), [duty(1, 7)]);
     }
 
     #[test]

@@ -207,7 +207,7 @@ async fn publish(
         let signed = signed.clone();
         async move { node.publish_block(&signed, left).await }
     };
-    ctx.nodes.publish(ask, call).await.map(|answer| answer.value)
+    ctx.publish(ask, until_ms, call).await.map(|answer| answer.value)
 }
 
 #[cfg(test)]

@@ -93,7 +93,7 @@ where
         prefer,
         ..ctx.ask("confirmation of what was published", Need::Chain, slot, until_ms)
     };
-    let result = ctx.nodes.publish(ask, call).await;
+    let result = ctx.publish(ask, until_ms, call).await;
     let (failed, why) = match &result {
         Ok(answer) => {
             steps.took("publishing", answer.took);

@@ -13,7 +13,7 @@ mod tests;
 
 pub use startup::KnownGenesis;
 
-use crate::beacon::{Node, NodeUrl, Nodes};
+use crate::beacon::{Genesis, Node, NodeUrl, Nodes};
 use crate::clock::Clock;
 use crate::context::Context;
 use crate::doppelganger::{Doppelganger, Doubles};
@@ -31,15 +31,20 @@ use consensus::Config;
 use consensus::config::public_network;
 use consensus::slot_clock::SlotClock;
 use consensus::types::{ExecutionAddress, Root};
+use futures_util::future::join_all;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 /// Events wait here for a moment at most; a node sends one or two a slot.
 const EVENTS: usize = 64;
+
+/// For the first word of each node.
+const MEETING_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// What an operator chooses; see `wren validator --help`.
 #[derive(Clone, Debug)]
@@ -159,6 +164,8 @@ async fn live(options: Options, signer: Signer, mut signal: impl AsyncFnMut() ->
         report: Arc::new(Report::new(metrics.clone())),
     };
 
+    meet_nodes(&ctx, &genesis).await;
+
     // Ends with this function, and takes all these with it.
     let mut tasks = JoinSet::new();
     for position in 0..nodes.all().len() {
@@ -180,6 +187,18 @@ async fn live(options: Options, signer: Signer, mut signal: impl AsyncFnMut() ->
     let guard = watching::guard(ctx.clone(), doppelganger, allowed_sender);
     let driver = slots::drive(ctx, slots, stop);
     until_end(signal, stop_sender, tasks, guard, driver, &signer).await
+}
+
+/// Asks all nodes once who they are, so that duties begin at once where a node is there.
+async fn meet_nodes(ctx: &Context, genesis: &Genesis) {
+    let checks = (0..ctx.nodes.all().len()).map(|position| async move {
+        let news = ctx.nodes.check(position, &ctx.config, genesis, &ctx.clock).await;
+        if let Some(text) = news {
+            tracing::info!("{text}");
+        }
+    });
+    // One that hangs is asked again by its own task.
+    let _ = tokio::time::timeout(MEETING_TIMEOUT, join_all(checks)).await;
 }
 
 /// Waits for whatever ends the client.

@@ -23,8 +23,10 @@ pub enum Kind {
 pub struct CallError {
     /// The kind of failure.
     pub kind: Kind,
-    /// A sentence for the log; never has credentials.
+    /// A sentence for the log, with what was asked of whom; never has credentials.
     pub text: String,
+    /// What went wrong alone, without what was asked of whom.
+    pub cause: String,
     /// Of several things that were published: the positions of those that failed, if the node named them. It has taken
     /// the others.
     pub failed: Vec<usize>,
@@ -33,9 +35,11 @@ pub struct CallError {
 impl CallError {
     /// An error of that kind.
     pub fn new(kind: Kind, text: impl Into<String>) -> Self {
+        let text = text.into();
         CallError {
             kind,
-            text: text.into(),
+            cause: text.clone(),
+            text,
             failed: Vec::new(),
         }
     }

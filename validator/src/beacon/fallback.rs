@@ -321,7 +321,7 @@ fn lose(health: &mut Health, error: &CallError) {
             _ => Identity::Unknown,
         };
     }
-    health.error = Some(error.text.clone());
+    health.error = Some(error.cause.clone());
 }
 
 /// Learns whether a node is on our chain, and its name.

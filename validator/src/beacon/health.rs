@@ -74,7 +74,10 @@ impl Health {
             (Identity::Same { until }, _) if epoch >= *until => {
                 format!("its fork schedule differs from ours from epoch {until} on")
             }
-            (Identity::Unknown, _) | (_, None) => self.error.clone().unwrap_or_else(|| "not asked yet".into()),
+            (Identity::Unknown, _) | (_, None) => match &self.error {
+                Some(error) => format!("not there: {error}"),
+                None => "not asked yet".into(),
+            },
             (_, Some(syncing)) if need == Need::Head && syncing.is_syncing => {
                 format!("syncing, {} slots to go", syncing.sync_distance)
             }
