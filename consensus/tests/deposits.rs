@@ -1,16 +1,18 @@
 //! Deposits whose signatures are checked, known ahead or believed: which validators and builders come of them.
 
 use consensus::constants::{BUILDER_WITHDRAWAL_PREFIX, ETH1_ADDRESS_WITHDRAWAL_PREFIX};
+use consensus::keys::Keys;
 use consensus::preset::{MIN_ACTIVATION_BALANCE, SLOTS_PER_EPOCH};
-use consensus::signing::{DepositProof, DepositSignatures, DepositVerdicts};
+use consensus::signing::{Context, DepositProof, DepositSignatures, DepositVerdicts};
 use consensus::ssz::{Bytes, PersistentList};
 use consensus::transition::epoch::process_pending_deposits;
 use consensus::transition::upgrade::upgrade_to;
+use consensus::transition::{process_slots, state_transition};
 use consensus::types::PendingDeposit;
 use consensus::{Config, Fork, State};
 use crypto::bls::SecretKey;
 use std::sync::Arc;
-use synthetic::{Shape, fulu_state};
+use synthetic::{Shape, Votes, fulu_state, signed_block};
 
 /// New keys with valid and invalid proofs of possession in turn, beginning with a valid one.
 fn deposits(config: &Config, state: &State, prefix: u8, count: u8) -> Vec<PendingDeposit> {
@@ -72,6 +74,28 @@ fn state(config: &Config, prefix: u8, count: u8) -> State {
     );
     state.pending_deposits = PersistentList::from_vec(deposits(config, &state, prefix, count));
     state
+}
+
+/// What a context brings goes to the state after the block; one that brings nothing leaves what the state has.
+#[test]
+fn a_block_hands_the_verdicts_on() {
+    let config = Config::standard().with_forks_at_genesis(Fork::Fulu);
+    let mut pre = state(&config, ETH1_ADDRESS_WITHDRAWAL_PREFIX, 0);
+    let keys = Keys::of(&pre).unwrap();
+    let mut at_block = pre.clone();
+    process_slots(&mut at_block, &config, pre.slot + 1).unwrap();
+    let block = signed_block(&at_block, &config, &keys, Votes::Usual).unwrap();
+    let mut trusts_after = |brings: Option<DepositSignatures>, had: DepositSignatures| {
+        let mut ctx = Context::collecting(&config, &keys);
+        ctx.deposit_signatures = brings;
+        pre.deposit_signatures = had;
+        let (post, _) = state_transition(&pre, &block, &mut ctx, true).unwrap();
+        matches!(post.deposit_signatures, DepositSignatures::Trust)
+    };
+    assert!(trusts_after(Some(DepositSignatures::Trust), DepositSignatures::Verify));
+    assert!(trusts_after(None, DepositSignatures::Trust));
+    assert!(!trusts_after(None, DepositSignatures::Verify));
+    assert!(!trusts_after(Some(DepositSignatures::Verify), DepositSignatures::Trust));
 }
 
 #[test]
