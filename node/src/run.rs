@@ -13,12 +13,13 @@ use crate::stop::Stop;
 use crate::work::Work;
 use anyhow::{Context as _, Result};
 use consensus::Config;
-use consensus::fork_choice::FastConfirmationStore;
+use consensus::fork_choice::{FastConfirmationStore, Store};
 use consensus::gossip::Seen;
+use consensus::helpers::accessors::get_current_epoch;
 use consensus::keys::Keys;
 use consensus::types::ExecutionAddress;
 use std::collections::BTreeMap;
-use std::sync::mpsc::sync_channel;
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -66,102 +67,72 @@ pub struct Running {
     threads: Vec<JoinHandle<()>>,
 }
 
+/// What the chain thread begins with.
+struct Beginning {
+    store: Store,
+    fast: FastConfirmationStore,
+    keys: Arc<Keys>,
+    ahead: Arc<Ahead>,
+    snapshot: Arc<Snapshot>,
+}
+
+impl Beginning {
+    /// At a point of the chain that is trusted.
+    fn at(anchor: &Anchor, config: &Arc<Config>, now_ms: u64) -> Result<Self> {
+        let mut store = anchor.store(config)?;
+        store.on_tick_ms(now_ms);
+        let mut keys = Keys::of(&anchor.state)?;
+        keys.settle(anchor.state.validators.len());
+        let keys = Arc::new(keys);
+        let fast = FastConfirmationStore::get_fast_confirmation_store(&store);
+        let epoch = get_current_epoch(&anchor.state);
+        let ahead = Arc::new(Ahead::of(anchor.root, &anchor.state, config, epoch)?);
+        let block = store.blocks().nodes().first();
+        let head = Head {
+            root: anchor.root,
+            slot: anchor.block.slot,
+            state_root: anchor.block.state_root,
+            block_hash: block.map_or_else(Default::default, |block| block.block_hash),
+            optimistic: false,
+        };
+        let snapshot = Arc::new(Snapshot {
+            number: 0,
+            view: store.view().clone(),
+            head,
+            head_state: Arc::clone(&anchor.state),
+            ahead: Arc::clone(&ahead),
+            safe_block_hash: fast.get_safe_execution_block_hash(&store),
+            finalized_block_hash: head.block_hash,
+            keys: Arc::clone(&keys),
+        });
+        Ok(Beginning {
+            store,
+            fast,
+            keys,
+            ahead,
+            snapshot,
+        })
+    }
+}
+
 /// Starts the threads and tasks of a node, in the runtime that it is called in, and replays what the database holds.
 pub async fn start(parts: Parts, stop: Stop) -> Result<Running> {
-    let Parts {
-        config,
-        anchor,
-        storage,
-        engine,
-        fee_recipient,
-        safe_slots,
-    } = parts;
-    let clock = Clock::new(&config, anchor.state.genesis_time);
-    let mut store = anchor.store(&config)?;
-    store.on_tick_ms(clock.now_ms());
-    let mut keys = Keys::of(&anchor.state)?;
-    keys.settle(anchor.state.validators.len());
-    let keys = Arc::new(keys);
-    let fast = FastConfirmationStore::get_fast_confirmation_store(&store);
-    let epoch = consensus::helpers::accessors::get_current_epoch(&anchor.state);
-    let ahead = Arc::new(Ahead::of(anchor.root, &anchor.state, &config, epoch)?);
-    let head = Head {
-        root: anchor.root,
-        slot: anchor.block.slot,
-        state_root: anchor.block.state_root,
-        block_hash: store
-            .blocks()
-            .nodes()
-            .first()
-            .map_or_else(Default::default, |block| block.block_hash),
-        optimistic: false,
-    };
-    let snapshot = Arc::new(Snapshot {
-        number: 0,
-        view: store.view().clone(),
-        head,
-        head_state: Arc::clone(&anchor.state),
-        ahead: Arc::clone(&ahead),
-        safe_block_hash: fast.get_safe_execution_block_hash(&store),
-        finalized_block_hash: head.block_hash,
-        keys: Arc::clone(&keys),
-    });
+    let clock = Clock::new(&parts.config, parts.anchor.state.genesis_time);
+    let beginning = Beginning::at(&parts.anchor, &parts.config, clock.now_ms())?;
     let (events, events_end) = sync_channel(EVENTS_MAX);
     let chain = Chain {
-        config: Arc::clone(&config),
+        config: Arc::clone(&parts.config),
         clock,
-        latest: Arc::new(Mutex::new(snapshot)),
+        latest: Arc::new(Mutex::new(Arc::clone(&beginning.snapshot))),
         events,
         subscribers: broadcast::channel(SUBSCRIBERS_BEHIND_MAX).0,
         work: Work::new(),
         states: Arc::new(States::default()),
     };
     let pools = Arc::new(Pools::new());
-    let (disk, writes) = Disk::new();
     let (driver, ends) = EngineDriver::new();
-    let mut threads = Vec::new();
-    let (storage_of_disk, config_of_disk, stop_of_disk) = (storage.clone(), Arc::clone(&config), stop.clone());
-    threads.push(thread("disk", move || {
-        disk::run(&storage_of_disk, &config_of_disk, &writes, &stop_of_disk);
-    })?);
-    // One may wait: the next finalized state comes an epoch later, and says all that one left out would have said.
-    let (states, states_end) = sync_channel(1);
-    let (storage_of_states, stop_of_states) = (storage.clone(), stop.clone());
-    threads.push(thread("states", move || {
-        disk::run_states(&storage_of_states, &states_end, &stop_of_states);
-    })?);
-    for number in 0..workers() {
-        let work = chain.work.clone();
-        threads.push(thread(&format!("worker-{number}"), move || work.work())?);
-    }
-    let actor = Actor {
-        chain: chain.clone(),
-        store,
-        fast,
-        seen: Seen::new(),
-        pending: Pending::default(),
-        later: BTreeMap::new(),
-        later_count: 0,
-        keys,
-        ahead,
-        ahead_wanted: None,
-        number: 0,
-        disk,
-        states,
-        engine: driver.clone(),
-        pools: Arc::clone(&pools),
-        safe_slots,
-        confirmed_slot: None,
-        changed: true,
-    };
-    let stop_of_chain = stop.clone();
-    threads.push(thread("chain", move || {
-        // A chain thread that ends by a panic stops the process before anybody reads what it left.
-        let ran = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| actor.run(&events_end)));
-        if ran.is_err() {
-            stop_of_chain.fail("the chain failed; this is a bug, please report it".into());
-        }
-    })?);
+    let threads = start_threads(&parts, beginning, &chain, &pools, &driver, events_end, &stop)?;
+    let engine = parts.engine;
     tokio::spawn(driver::run(
         driver,
         Arc::clone(&engine),
@@ -169,19 +140,81 @@ pub async fn start(parts: Parts, stop: Stop) -> Result<Running> {
         ends,
         stop.clone(),
     ));
-    replay(&chain, &storage, anchor.block.slot).await?;
-    let producer = Producer::new(chain.clone(), Arc::clone(&engine), Arc::clone(&pools), fee_recipient);
+    replay(&chain, &parts.storage, parts.anchor.block.slot).await?;
+    let producer = Producer::new(
+        chain.clone(),
+        Arc::clone(&engine),
+        Arc::clone(&pools),
+        parts.fee_recipient,
+    );
     let producer = Arc::new(producer);
     tokio::spawn(tick(chain.clone(), Arc::clone(&producer), stop.clone()));
     Ok(Running {
         chain,
         pools,
         producer,
-        storage,
+        storage: parts.storage,
         engine,
         stop,
         threads,
     })
+}
+
+/// The threads: disk, states, workers, chain.
+fn start_threads(
+    parts: &Parts,
+    beginning: Beginning,
+    chain: &Chain,
+    pools: &Arc<Pools>,
+    driver: &EngineDriver,
+    events: Receiver<Event>,
+    stop: &Stop,
+) -> Result<Vec<JoinHandle<()>>> {
+    let mut threads = Vec::new();
+    let (disk, writes) = Disk::new();
+    let (storage, config, stop_of_disk) = (parts.storage.clone(), Arc::clone(&parts.config), stop.clone());
+    threads.push(thread("disk", move || {
+        disk::run(&storage, &config, &writes, &stop_of_disk);
+    })?);
+    // One may wait: the next finalized state comes an epoch later, and says all that one left out would have said.
+    let (states, states_end) = sync_channel(1);
+    let (storage, stop_of_states) = (parts.storage.clone(), stop.clone());
+    threads.push(thread("states", move || {
+        disk::run_states(&storage, &states_end, &stop_of_states);
+    })?);
+    for number in 0..workers() {
+        let work = chain.work.clone();
+        threads.push(thread(&format!("worker-{number}"), move || work.work())?);
+    }
+    let actor = Actor {
+        chain: chain.clone(),
+        store: beginning.store,
+        fast: beginning.fast,
+        seen: Seen::new(),
+        pending: Pending::default(),
+        later: BTreeMap::new(),
+        later_count: 0,
+        keys: beginning.keys,
+        ahead: beginning.ahead,
+        ahead_wanted: None,
+        number: 0,
+        disk,
+        states,
+        engine: driver.clone(),
+        pools: Arc::clone(pools),
+        safe_slots: parts.safe_slots,
+        confirmed_slot: None,
+        changed: true,
+    };
+    let stop = stop.clone();
+    threads.push(thread("chain", move || {
+        // A chain thread that ends by a panic stops the process before anybody reads what it left.
+        let ran = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| actor.run(&events)));
+        if ran.is_err() {
+            stop.fail("the chain failed; this is a bug, please report it".into());
+        }
+    })?);
+    Ok(threads)
 }
 
 impl Running {

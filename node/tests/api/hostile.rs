@@ -51,6 +51,12 @@ async fn wrong_requests_get_their_status_and_a_sentence() {
         assert_eq!(body["code"], json!(status), "{path}");
         assert!(body["message"].as_str().unwrap().len() > 8, "{path}");
     }
+    node.running.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn wrong_bodies_get_their_status_and_a_sentence() {
+    let node = node(Fork::Fulu).await;
     let bodies = [
         "",
         "[",
@@ -97,6 +103,12 @@ async fn wrong_requests_get_their_status_and_a_sentence() {
         let answer = node.client.get(path).await;
         assert!([200, 405].contains(&answer.status), "{path}: {}", answer.status);
     }
+    node.running.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn wrong_forms_get_their_status() {
+    let node = node(Fork::Fulu).await;
     for path in [
         "/eth/v2/beacon/blocks",
         "/eth/v2/beacon/pool/attestations",
