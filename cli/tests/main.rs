@@ -5,6 +5,8 @@ mod genesis;
 mod keys;
 #[cfg(not(feature = "minimal"))]
 mod realdata;
+#[cfg(feature = "minimal")]
+mod restart;
 mod ssz;
 mod tidy;
 
