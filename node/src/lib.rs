@@ -10,6 +10,7 @@ pub mod clock;
 mod disk;
 mod driver;
 pub mod execution;
+pub mod forks;
 pub mod genesis;
 pub mod options;
 pub mod pools;

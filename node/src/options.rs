@@ -1,7 +1,8 @@
 //! What an operator chooses, and a node run by it from start to stop.
 
-use crate::clock;
+use crate::clock::{self, Clock};
 use crate::execution::{DevEngine, Engine};
+use crate::forks;
 use crate::run::{Parts, Running, start};
 use crate::start::{Anchor, decode_state};
 use crate::stop::Stop;
@@ -86,6 +87,7 @@ pub async fn begin(options: Options, stop: Stop) -> Result<Running> {
     let config = Arc::new(options.config);
     let genesis = genesis(options.genesis_state.as_deref(), &config)?;
     let root = genesis.genesis_validators_root;
+    check_forks(&config, genesis.genesis_time)?;
     let storage = Storage::open(&options.datadir, &Identity::of(root), &storage::Options::default())?;
     let engine = Arc::new(match &options.engine {
         EngineChoice::Dev => Engine::Dev(Arc::new(DevEngine::of_genesis(&config, &genesis)?)),
@@ -121,6 +123,18 @@ pub async fn begin(options: Options, stop: Stop) -> Result<Running> {
     tracing::info!("Beacon API on http://{}", listener.local_addr()?);
     running.serve(listener);
     Ok(running)
+}
+
+/// Refuses to start in a fork that this version does not run, and warns of one that is scheduled.
+fn check_forks(config: &Config, genesis_time: u64) -> Result<()> {
+    let clock = Clock::new(config, genesis_time);
+    if let Some(why) = forks::stop_in(config, clock.epoch().unwrap_or(0)) {
+        bail!(why);
+    }
+    if let Some(warning) = forks::warning(config, clock.slots(), clock.now_ms()) {
+        tracing::warn!("{warning}");
+    }
+    Ok(())
 }
 
 /// A state of the largest network is a third of this.

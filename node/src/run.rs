@@ -6,6 +6,7 @@ use crate::clock::Clock;
 use crate::disk::{self, Disk};
 use crate::driver::{self, EngineDriver};
 use crate::execution::Engine;
+use crate::forks;
 use crate::pools::Pools;
 use crate::produce::Producer;
 use crate::start::{Anchor, blocks_after};
@@ -306,6 +307,11 @@ async fn tick(chain: Chain, producer: Arc<Producer>, stop: Stop) {
             () = stop.stopped() => return,
         }
         let now_ms = chain.clock().now_ms();
+        let epoch = chain.clock().slots().epoch_at(now_ms).unwrap_or(0);
+        if let Some(why) = forks::stop_in(chain.config(), epoch) {
+            stop.fail(why);
+            return;
+        }
         if chain.tell(Event::Tick(now_ms)).is_err() {
             tracing::debug!("the chain is too busy for the time");
         }
