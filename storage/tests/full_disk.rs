@@ -95,7 +95,8 @@ fn a_full_disk_stops_cleanly_and_needs_no_repair() {
         assert!(slot < 2000, "the disk does not fill up");
         root = put_block(&storage, slot, root).unwrap();
         match put_columns(&storage, slot, root) {
-            Ok(()) => assert_eq!(shed_at, None),
+            // Room may come back for a while, when a log has been taken into tables.
+            Ok(()) => {}
             Err(Error::DiskLow { .. }) => _ = shed_at.get_or_insert(slot),
             Err(error) => panic!("{error}"),
         }
