@@ -162,7 +162,7 @@ mod tests {
         let places = Places::default();
         let begun = encoded(places.take().await.unwrap(), |out| {
             for _ in 0..1000 {
-                out.put(&[7; 64 << 10]);
+                out.put(&vec![7; 64 << 10]);
             }
         });
         let whole = encoded(places.take().await.unwrap(), |out| out.put(b"short"));

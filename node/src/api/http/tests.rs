@@ -45,7 +45,7 @@ fn router() -> Router<AtomicU64> {
         Ok(Response::new(Body::full(call.format.media_type())))
     });
     router.get("/slow", ANY, |_, _| async {
-        tokio::time::sleep(Duration::from_secs(60)).await;
+        tokio::time::sleep(Duration::from_mins(1)).await;
         Ok(Response::new(Body::empty()))
     });
     router.get("/panic", ANY, |_, _| async { panic!("on purpose") });
@@ -298,8 +298,8 @@ async fn slow_heads_and_idle_connections_end() {
 async fn where_all_places_are_taken_the_idlest_makes_room() {
     let few = Limits {
         connections: 4,
-        idle_time: Duration::from_secs(60),
-        head_time: Duration::from_secs(60),
+        idle_time: Duration::from_mins(1),
+        head_time: Duration::from_mins(1),
         ..limits()
     };
     let server = start(few, None).await;
@@ -330,7 +330,7 @@ async fn where_all_places_are_taken_the_idlest_makes_room() {
 async fn connections_that_are_being_answered_stay_and_others_are_refused() {
     let few = Limits {
         connections: 2,
-        answer_time: Duration::from_secs(60),
+        answer_time: Duration::from_mins(1),
         ..limits()
     };
     let server = start(few, None).await;
