@@ -5,7 +5,6 @@
 use super::ApiContext;
 use super::http::{Call, Error, excerpt, read_number};
 use crate::chain::Snapshot;
-use crate::work::Lane;
 use consensus::constants::GENESIS_SLOT;
 use consensus::helpers::misc::{compute_epoch_at_slot, compute_start_slot_at_epoch};
 use consensus::preset::SLOTS_PER_EPOCH;
@@ -137,7 +136,7 @@ impl ApiContext {
             let message = format!("there is no state of slot {slot}: the block before it is of slot {of_block}");
             return Err(Error::not_found(message));
         }
-        let state = self.chain.state_at(root, slot, Lane::Api).await?;
+        let state = self.moved(root, slot).await?;
         let state = state.map_err(|why| Error::not_found(why.to_string()))?;
         Ok(found(snapshot, root, state))
     }

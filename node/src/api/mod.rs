@@ -29,11 +29,14 @@ use crate::pools::Pools;
 use crate::produce::Producer;
 use crate::stop::Stop;
 use crate::work::{Busy, Lane};
-use http::{Error, Limits, Router, Server};
+use consensus::types::{Root, Slot};
+use consensus::{Invalid, State};
+use http::{Counts, Error, Limits, Router, Server};
 use hyper::header::HeaderValue;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use storage::Storage;
 use tokio::net::TcpListener;
+use tokio::sync::Mutex;
 
 /// What handlers need of the node.
 pub struct ApiContext {
@@ -48,6 +51,9 @@ pub struct ApiContext {
     readers: read::Readers,
     subscribers: events::Subscribers,
     light_client: beacon::Known,
+    /// Held while a state is moved on: whoever waits for it finds the result instead of computing it again.
+    moving: Mutex<()>,
+    counts: OnceLock<Arc<Counts>>,
 }
 
 impl std::fmt::Debug for ApiContext {
@@ -88,7 +94,20 @@ impl ApiContext {
             readers: read::Readers::default(),
             subscribers: events::Subscribers::default(),
             light_client: beacon::Known::default(),
+            moving: Mutex::default(),
+            counts: OnceLock::new(),
         }
+    }
+
+    /// What the server has seen, for metrics; `None` before it serves.
+    pub fn counts(&self) -> Option<&Arc<Counts>> {
+        self.counts.get()
+    }
+
+    /// The state after a block, moved on to a slot: at hand, or computed by a worker, for one request after the other.
+    async fn moved(&self, root: Root, slot: Slot) -> Result<Result<Arc<State>, Invalid>, Error> {
+        let _moving = self.moving.lock().await;
+        Ok(self.chain.state_at(root, slot, Lane::Api).await?)
     }
 
     /// Has a worker do something that takes longer than a look at the snapshot.
@@ -116,8 +135,10 @@ pub async fn serve(listener: TcpListener, context: Arc<ApiContext>, options: &Ap
         tracing::warn!("the allowed origin is no text that fits into a header; no origin is allowed");
         None
     });
-    let stop = context.stop.clone();
+    let (stop, of_context) = (context.stop.clone(), Arc::clone(&context));
     let server = Server::new(router(), context, limits, origin);
+    // A context is served once.
+    let _ = of_context.counts.set(server.counts());
     server.serve(listener, stop.stopped()).await;
 }
 

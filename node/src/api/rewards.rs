@@ -7,7 +7,6 @@ use super::json::{array, object};
 use super::reply::Reply;
 use super::{ApiContext, Context, bulk, upload};
 use crate::chain::Snapshot;
-use crate::work::Lane;
 use consensus::constants::{TIMELY_HEAD_FLAG_INDEX, TIMELY_SOURCE_FLAG_INDEX, TIMELY_TARGET_FLAG_INDEX};
 use consensus::fork_choice::Node;
 use consensus::helpers::accessors::get_current_epoch;
@@ -136,7 +135,7 @@ async fn get_sync_committee_rewards(context: Context, mut call: Call) -> Answer 
     let ids = upload::ids(&context, &mut call).await?;
     let parent = parent(&block)?.root;
     let signed = context.load_decoded(&block).await?;
-    let state = context.chain.state_at(parent, block.slot, Lane::Api).await?;
+    let state = context.moved(parent, block.slot).await?;
     let state = state.map_err(|why| Error::not_found(why.to_string()))?;
     let reply = Reply::new().standing(block.standing);
     let snapshot = block.snapshot;

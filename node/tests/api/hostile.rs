@@ -34,7 +34,6 @@ async fn wrong_requests_get_their_status_and_a_sentence() {
         ("/eth/v1/node/health?syncing_status=1", 400),
         ("/eth/v1/node/peers/%00", 400),
         ("/eth/v1/node/peers/16Uiu2HAm", 404),
-        ("/eth/v1/node/peers?state=asleep", 400),
         ("/eth/v1/events", 400),
         ("/eth/v1/events?topics=weather", 400),
         ("/eth/v1/validator/duties/proposer/99", 400),

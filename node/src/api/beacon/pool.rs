@@ -59,9 +59,9 @@ const SMALL: Upload = Upload::json(64 << 10);
 /// Two lists of all voters of a slot.
 const SLASHING: Upload = Upload::json(8 << 20);
 /// Some thousand messages of half a kilobyte.
-const MESSAGES: Upload = Upload::json(4 << 20);
+const MESSAGES: Upload = Upload::json(4 << 20).indexed();
 /// The same in either form.
-const VOTES: Upload = Upload::json_or_ssz(8 << 20);
+const VOTES: Upload = Upload::json_or_ssz(8 << 20).indexed();
 
 /// Votes in one request. The API allows those of a whole slot; no client has as many validators.
 const VOTES_MAX: u64 = 8192;

@@ -89,7 +89,7 @@ async fn publish_blinded(context: Context, mut call: Call) -> Answer {
         return import(&context, fork, block, Vec::new(), Vec::new()).await;
     }
     // This node hands out no blinded blocks, so it knows nobody who could show the payload of one.
-    Err(Error::unavailable(
+    Err(Error::bad_request(
         "no builder is set up that could show the payload of a blinded block",
     ))
 }

@@ -22,8 +22,8 @@ pub struct Error {
     pub code: StatusCode,
     /// A sentence for whoever reads the client's log.
     pub message: String,
-    /// The items of a list that were refused, where that is what happened.
-    pub failures: Vec<Failure>,
+    /// The items of a list that were refused, where it was about a list.
+    pub failures: Option<Vec<Failure>>,
 }
 
 impl Error {
@@ -32,7 +32,7 @@ impl Error {
         Error {
             code,
             message: message.into(),
-            failures: Vec::new(),
+            failures: None,
         }
     }
 
@@ -61,16 +61,16 @@ impl Error {
         Error {
             code: StatusCode::BAD_REQUEST,
             message: message.into(),
-            failures,
+            failures: Some(failures),
         }
     }
 
     /// The response.
     pub fn response(&self) -> Response {
         let mut value = json!({ "code": self.code.as_u16(), "message": self.message });
-        if !self.failures.is_empty() {
+        if let Some(failures) = &self.failures {
             let failure = |failure: &Failure| json!({ "index": failure.index, "message": failure.message });
-            value["failures"] = Value::Array(self.failures.iter().map(failure).collect());
+            value["failures"] = Value::Array(failures.iter().map(failure).collect());
         }
         let mut response = Response::new(Body::full(value.to_string()));
         *response.status_mut() = self.code;

@@ -48,7 +48,7 @@ impl Limits {
             write_time: Duration::from_secs(20),
             stream_time: Duration::from_mins(15),
             stop_time: Duration::from_secs(5),
-            body_bytes: 96 << 20,
+            body_bytes: 48 << 20,
         }
     }
 }

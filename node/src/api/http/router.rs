@@ -14,17 +14,24 @@ pub struct Upload {
     pub bytes: usize,
     /// The forms.
     pub formats: &'static [Format],
+    /// Whether a refusal always has a list of the refused items, even an empty one.
+    pub indexed: bool,
 }
 
 impl Upload {
     /// No body.
-    pub const NONE: Upload = Upload { bytes: 0, formats: &[] };
+    pub const NONE: Upload = Upload {
+        bytes: 0,
+        formats: &[],
+        indexed: false,
+    };
 
     /// JSON of at most that many bytes.
     pub const fn json(bytes: usize) -> Self {
         Upload {
             bytes,
-            formats: &[Format::Json],
+            formats: JSON,
+            indexed: false,
         }
     }
 
@@ -32,8 +39,15 @@ impl Upload {
     pub const fn json_or_ssz(bytes: usize) -> Self {
         Upload {
             bytes,
-            formats: &[Format::Json, Format::Ssz],
+            formats: JSON_OR_SSZ,
+            indexed: false,
         }
+    }
+
+    /// The same, of a list whose refused items are named.
+    #[must_use]
+    pub const fn indexed(self) -> Self {
+        Upload { indexed: true, ..self }
     }
 }
 

@@ -302,7 +302,12 @@ async fn answer<C>(shared: &Shared<C>, request: Request<Incoming>, client: IpAdd
         Ok(call) => (found.handler)(Arc::clone(&shared.context), call).await,
         Err(error) => Err(error),
     };
-    answer.unwrap_or_else(|error: Error| error.response())
+    answer.unwrap_or_else(|mut error: Error| {
+        if found.upload.indexed && error.code == StatusCode::BAD_REQUEST {
+            error.failures.get_or_insert_default();
+        }
+        error.response()
+    })
 }
 
 /// A stream whose progress the registry sees.

@@ -26,7 +26,7 @@ pub(super) fn routes(router: &mut Router<ApiContext>) {
 const AGGREGATES_MAX: u64 = MAX_COMMITTEES_PER_SLOT * TARGET_AGGREGATORS_PER_COMMITTEE;
 
 /// Room for as many, with the bits of a committee of a thousand.
-const AGGREGATES: Upload = Upload::json_or_ssz(4 << 20);
+const AGGREGATES: Upload = Upload::json_or_ssz(4 << 20).indexed();
 
 impl ApiContext {
     /// Error 503 for a block whose payload nobody has executed: nobody may vote for it.

@@ -6,7 +6,6 @@ use crate::api::json::{array, numbers, object};
 use crate::api::reply::Reply;
 use crate::api::{ApiContext, Context, upload};
 use crate::chain::Snapshot;
-use crate::work::Lane;
 use consensus::duties::{compute_sync_committee_period, get_proposers};
 use consensus::helpers::accessors::{get_block_root_at_slot, get_current_epoch};
 use consensus::helpers::misc::compute_start_slot_at_epoch;
@@ -17,6 +16,7 @@ use consensus::types::{CommitteeIndex, Epoch, Root, Slot, ValidatorIndex};
 use consensus::{Fork, State};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub(super) fn routes(router: &mut Router<ApiContext>) {
     router.post(
@@ -46,6 +46,12 @@ pub(super) fn routes(router: &mut Router<ApiContext>) {
 /// Room for some 80,000 indices.
 pub(in crate::api) const INDICES: Upload = Upload::json(1 << 20);
 
+/// How long the state of a new epoch is waited for; a worker takes a quarter of a second for a large network's, and several
+/// times that on a small machine.
+const AHEAD_WAIT: Duration = Duration::from_secs(2);
+/// How often it is looked for meanwhile.
+const AHEAD_LOOK: Duration = Duration::from_millis(10);
+
 /// A state that knows the duties of an epoch, of the chain of the head.
 pub(in crate::api) struct DutyState {
     pub(in crate::api) state: Arc<State>,
@@ -56,20 +62,27 @@ pub(in crate::api) struct DutyState {
 
 impl ApiContext {
     /// The head's state in the current epoch: at hand but for a moment after an epoch has begun or the head has changed
-    /// branches.
+    /// branches. A worker is at it then, which is waited for rather than doing the same again.
     pub(in crate::api) async fn duty_state(&self) -> Result<DutyState, Error> {
-        let snapshot = self.chain.snapshot();
-        let now = self.chain.clock().epoch().unwrap_or(0);
-        let (ahead, head) = (&snapshot.ahead, &snapshot.head);
-        if ahead.epoch() >= now && ahead.root == head.root {
-            let (state, root) = (Arc::clone(&ahead.state), ahead.root);
-            return Ok(DutyState { state, root, snapshot });
+        let mut waited = Duration::ZERO;
+        loop {
+            let snapshot = self.chain.snapshot();
+            let now = self.chain.clock().epoch().unwrap_or(0);
+            let (ahead, head) = (&snapshot.ahead, &snapshot.head);
+            if ahead.epoch() >= now && ahead.root == head.root {
+                let (state, root) = (Arc::clone(&ahead.state), ahead.root);
+                return Ok(DutyState { state, root, snapshot });
+            }
+            if waited >= AHEAD_WAIT {
+                let slot = compute_start_slot_at_epoch(now).max(head.slot);
+                let state = self.moved(head.root, slot).await?;
+                let cannot = |why| Error::unavailable(format!("the head's state cannot be moved on: {why}"));
+                let (state, root) = (state.map_err(cannot)?, head.root);
+                return Ok(DutyState { state, root, snapshot });
+            }
+            tokio::time::sleep(AHEAD_LOOK).await;
+            waited += AHEAD_LOOK;
         }
-        let slot = compute_start_slot_at_epoch(now).max(head.slot);
-        let state = self.chain.state_at(head.root, slot, Lane::Api).await?;
-        let state = state.map_err(|why| Error::unavailable(format!("the head's state cannot be moved on: {why}")))?;
-        let root = head.root;
-        Ok(DutyState { state, root, snapshot })
     }
 }
 
@@ -214,7 +227,7 @@ async fn get_proposer_duties(context: Context, call: Call, lookahead: u64) -> An
     let mut state = duty_state.state;
     if epoch > get_current_epoch(&state) && state.at < Fork::Fulu {
         // Before Fulu a state knows the proposers of its own epoch alone.
-        let moved = context.chain.state_at(duty_state.root, first, Lane::Api).await?;
+        let moved = context.moved(duty_state.root, first).await?;
         state =
             moved.map_err(|why| Error::unavailable(format!("the proposers of epoch {epoch} are not known: {why}")))?;
     }

@@ -21,7 +21,7 @@ pub(super) fn routes(router: &mut Router<ApiContext>) {
 }
 
 /// A contribution from every seat, more than there can be.
-const CONTRIBUTIONS: Upload = Upload::json(2 << 20);
+const CONTRIBUTIONS: Upload = Upload::json(2 << 20).indexed();
 
 /// Spec: beacon-APIs, `produceSyncCommitteeContribution`.
 async fn get_contribution(context: Context, call: Call) -> Answer {
