@@ -291,11 +291,13 @@ mod tests {
         for slot in 0..3 + MAX_SLOTS as Slot {
             for number in 0..MAX_GROUPS_PER_SLOT as u16 + 5 {
                 for own in 0..6 * COMMITTEES {
-                    // All have the first voter, so none can be merged.
-                    let mut vote = vote(slot, number, &[0, 1 + own]);
+                    // All have the first voter, so none can be merged; those that come too late have a voter less.
+                    let voters = [0, 1 + own, 100];
+                    let is_late = usize::from(number) >= MAX_GROUPS_PER_SLOT;
+                    let mut vote = vote(slot, number, &voters[..if is_late { 2 } else { 3 }]);
                     vote.committee_index = (own / 6) as CommitteeIndex;
                     let is_new = pool.insert(&vote) == Inserted::New;
-                    assert_eq!(is_new, usize::from(number) < MAX_GROUPS_PER_SLOT);
+                    assert_eq!(is_new, !is_late);
                 }
             }
             assert!(pool.slots[&slot].len() <= MAX_GROUPS_PER_SLOT);

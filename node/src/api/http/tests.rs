@@ -236,8 +236,9 @@ async fn pieces_arrive_in_order_and_breaking_off_shows() {
     let answer = server.get("/three").await;
     assert_eq!(body(&answer), "1\r\n0\r\n1\r\n2\r\n0\r\n\r\n");
     let answer = server.get("/breaks").await;
+    // Whether what came before the break still goes out is a matter of time.
     assert!(
-        status(&answer) == 200 && !answer.ends_with("0\r\n\r\n"),
+        !answer.ends_with("0\r\n\r\n") && (answer.is_empty() || status(&answer) == 200),
         "no final chunk: {answer}"
     );
 }
