@@ -11,12 +11,14 @@ use crate::schema::{self, Family, Name};
 use consensus::preset::PRESET_NAME;
 use consensus::types::{Root, Slot};
 use rocksdb::{BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBRecoveryMode};
-use rocksdb::{IteratorMode, LogLevel, ReadOptions, WriteBatch, WriteOptions};
+use rocksdb::{ErrorKind, IteratorMode, LogLevel, ReadOptions, WriteBatch, WriteOptions};
 use std::fmt;
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
 
 const MB: usize = 1024 * 1024;
 /// Write buffers of all families together (docs/architecture.md §5).
@@ -27,6 +29,12 @@ const MAX_LOG: u64 = 32 * MB as u64;
 const MAX_OPEN_FILES: i32 = 256;
 /// Background writes per second: above what the chain needs even while syncing, below what an SD card takes.
 const MAX_BACKGROUND_RATE: i64 = 32 * 1024 * 1024;
+/// How long a writer that was refused waits before it asks again, and how often it does: five minutes in all, in which the
+/// slowest card has taken in a full write buffer.
+const STALL: Duration = Duration::from_millis(10);
+const STALLS_MAX: u32 = 30_000;
+/// Room without which a full write buffer cannot become a table.
+const FLUSH_ROOM: u64 = 32 * MB as u64;
 /// Largest batch: one block with all that belongs to it, or one step of backfill, is far smaller.
 const MAX_BATCH: usize = 256 * MB;
 
@@ -316,9 +324,33 @@ impl Batch {
         if !self.old_blocks.is_empty() {
             self.storage.ingest(Family::Blocks, self.old_blocks)?;
         }
+        self.storage.write(self.writes)
+    }
+}
+
+impl Storage {
+    /// Writes a batch through the log, synced. RocksDB holds a writer up while its tables are behind, and for ever where
+    /// they cannot be written for want of room: so it is told to refuse instead, and is asked again while there is room.
+    fn write(&self, writes: WriteBatch) -> Result<()> {
         let mut durable = WriteOptions::default();
         durable.set_sync(true);
-        Ok(self.storage.inner.db.write_opt(self.writes, &durable)?)
+        durable.set_no_slowdown(true);
+        let bytes = writes.data().to_vec();
+        let mut result = self.inner.db.write_opt(writes, &durable);
+        for _ in 0..STALLS_MAX {
+            match result {
+                Err(error) if error.kind() == ErrorKind::Incomplete => {}
+                other => return Ok(other?),
+            }
+            let free = self.free_bytes()?;
+            if free < FLUSH_ROOM {
+                let sentence = format!("{free} bytes are free, too few to take what waits into tables");
+                return Err(Error::DiskFull(sentence));
+            }
+            thread::sleep(STALL);
+            result = self.inner.db.write_opt(WriteBatch::from_data(&bytes), &durable);
+        }
+        Ok(result?)
     }
 }
 
