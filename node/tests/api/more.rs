@@ -6,6 +6,7 @@ use consensus::constants::{DOMAIN_BLS_TO_EXECUTION_CHANGE, DOMAIN_VOLUNTARY_EXIT
 use consensus::helpers::misc::kzg_commitment_to_versioned_hash;
 use consensus::light_client::initialize_light_client_store;
 use consensus::preset::SLOTS_PER_EPOCH;
+use consensus::preset::SYNC_COMMITTEE_SIZE;
 use consensus::signing::{compute_domain, signing_root_of};
 use consensus::ssz::{Bytes, Json, Ssz};
 use consensus::types::{
@@ -66,7 +67,12 @@ async fn rewards_add_up_to_the_changes_of_balances() {
     );
     let path = "/eth/v1/beacon/rewards/sync_committee/head";
     let sync = node.client.post(path, Fork::Fulu, String::new()).await.json()["data"].clone();
-    assert_eq!(sync.as_array().unwrap().len() as u64, VALIDATORS);
+    // A committee of the minimal preset has fewer seats than there are validators.
+    let members = sync.as_array().unwrap().len() as u64;
+    assert!(
+        members > 0 && members <= VALIDATORS.min(SYNC_COMMITTEE_SIZE),
+        "{members}"
+    );
     let mut expected = before;
     for entry in sync.as_array().unwrap() {
         expected[place(&entry["validator_index"])] += signed(&entry["reward"]);
