@@ -43,10 +43,14 @@ fn a_local_network_is_made_and_read_back() {
     }
     // The public keys of one slice make another network.
     let (keys, folder) = (scratch.path("capella/keys-2"), scratch.path("other"));
-    let said = wren_fails(3, &["genesis", "--output", &folder, "--keystores", &keys], b"");
-    #[cfg(not(feature = "minimal"))]
-    assert!(said.contains("22 validators are too few"), "{said}");
-    let _ = said;
+    let arguments = ["genesis", "--output", &folder, "--keystores", &keys];
+    if cfg!(feature = "minimal") {
+        // Its epochs have eight slots, for which 22 validators are enough.
+        assert!(wren_ok(&arguments).contains("22 validators"));
+    } else {
+        let said = wren_fails(3, &arguments, b"");
+        assert!(said.contains("22 validators are too few"), "{said}");
+    }
 }
 
 #[test]

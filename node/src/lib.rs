@@ -12,6 +12,7 @@ mod driver;
 pub mod execution;
 pub mod forks;
 pub mod genesis;
+pub mod network;
 pub mod options;
 pub mod pools;
 pub mod produce;

@@ -79,7 +79,8 @@ async fn rewards_add_up_to_the_changes_of_balances() {
     }
     expected[place(&block["proposer_index"])] += signed(&block["total"]);
     assert_eq!(expected, after);
-    let one = node.client.post(path, Fork::Fulu, "[\"3\"]".into()).await.json();
+    let wanted = format!("[{}]", sync[3]["validator_index"]);
+    let one = node.client.post(path, Fork::Fulu, wanted).await.json();
     assert_eq!(one["data"], json!([sync[3]]));
     let too_early = node
         .client
