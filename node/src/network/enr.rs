@@ -119,16 +119,13 @@ pub fn build(key: &CombinedKey, sequence: u64, announced: &Announced, place: &Pl
 
 /// Makes a record say this and no more, and counts its sequence number on by one; `false` if it says so already. An error
 /// if the number is at its end.
-pub fn update(
-    record: &mut Enr,
-    key: &CombinedKey,
-    announced: &Announced,
-    place: &Place,
-    ports: Ports,
-) -> Result<bool> {
+pub fn update(record: &mut Enr, key: &CombinedKey, announced: &Announced, place: &Place, ports: Ports) -> Result<bool> {
     let wanted = fields(announced, place, ports);
     let is_same = KEYS.iter().all(|key| {
-        let value = wanted.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_slice());
+        let value = wanted
+            .iter()
+            .find(|(name, _)| name == key)
+            .map(|(_, value)| value.as_slice());
         bytes_of(record, key) == value
     });
     if is_same {
@@ -156,8 +153,16 @@ fn fields(announced: &Announced, place: &Place, ports: Ports) -> Vec<(&'static s
     let quic = ports.quic.map(u64::from);
     let tcp = Some(u64::from(ports.tcp));
     let families = [
-        (["ip", "tcp", "udp", "quic"], place.ip4.map(|ip| ip.octets().to_vec()), place.udp4),
-        (["ip6", "tcp6", "udp6", "quic6"], place.ip6.map(|ip| ip.octets().to_vec()), place.udp6),
+        (
+            ["ip", "tcp", "udp", "quic"],
+            place.ip4.map(|ip| ip.octets().to_vec()),
+            place.udp4,
+        ),
+        (
+            ["ip6", "tcp6", "udp6", "quic6"],
+            place.ip6.map(|ip| ip.octets().to_vec()),
+            place.udp6,
+        ),
     ];
     for ([ip_key, tcp_key, udp_key, quic_key], ip, udp) in families {
         let Some(ip) = ip else { continue };
@@ -214,7 +219,9 @@ impl Record {
         let attnets = bits_of(record, "attnets", ATTESTATION_SUBNETS);
         let syncnets = bits_of(record, "syncnets", SYNC_COMMITTEE_SUBNET_COUNT as usize);
         let next_fork_digest = bytes_of(record, "nfd").and_then(|bytes| Some(Bytes(bytes.try_into().ok()?)));
-        let custody_group_count = record.get_raw_rlp("cgc").and_then(|mut rlp| <u64 as Decodable>::decode(&mut rlp).ok());
+        let custody_group_count = record
+            .get_raw_rlp("cgc")
+            .and_then(|mut rlp| <u64 as Decodable>::decode(&mut rlp).ok());
         Ok(Record {
             peer_id,
             node_id: record.node_id(),
@@ -236,7 +243,9 @@ fn bits_of(record: &Enr, key: &str, length: usize) -> BitVector {
     if bytes.len() != length.div_ceil(8) || !ends_within {
         return empty;
     }
-    (0..length).map(|index| bytes[index / 8] >> (index % 8) & 1 == 1).collect()
+    (0..length)
+        .map(|index| bytes[index / 8] >> (index % 8) & 1 == 1)
+        .collect()
 }
 
 /// Where a record's owner can be called, best first: QUIC before TCP (the spec prefers it), IPv4 before IPv6, which fewer

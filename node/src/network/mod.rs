@@ -5,6 +5,7 @@
 //! how it finds more (`bootnodes`, `discovery`), and which topics it is on (`subnets`).
 
 pub mod addresses;
+pub mod book;
 pub mod enr;
 pub mod node_key;
 pub mod peer;

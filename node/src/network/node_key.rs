@@ -43,9 +43,7 @@ impl NodeKey {
     /// The key of a secret of 32 bytes, which are wiped.
     fn from_secret(secret: &mut [u8]) -> Result<NodeKey> {
         let secret = secp256k1::SecretKey::try_from_bytes(secret).context("it is no secp256k1 key")?;
-        Ok(NodeKey {
-            keypair: secret.into(),
-        })
+        Ok(NodeKey { keypair: secret.into() })
     }
 
     /// The key in `folder`, which is made with a new key if there is none. A damaged file is an error that names it.
@@ -244,13 +242,23 @@ mod tests {
         assert_eq!(mode & 0o777, 0o600);
         assert_eq!(first.peer_id(), PeerId::from(first.keypair().public()));
         let debug = format!("{first:?}");
-        assert!(!debug.contains(&to_hex(&first.keypair.secret().to_bytes())[..8]), "{debug}");
+        assert!(
+            !debug.contains(&to_hex(&first.keypair.secret().to_bytes())[..8]),
+            "{debug}"
+        );
     }
 
     #[test]
     fn a_damaged_key_is_an_error_and_stays() {
         let folder = Scratch::new("damaged-key");
-        for damaged in ["", "0123", &"0".repeat(64), &"g".repeat(64), &"1".repeat(65), &"1".repeat(300)] {
+        for damaged in [
+            "",
+            "0123",
+            &"0".repeat(64),
+            &"g".repeat(64),
+            &"1".repeat(65),
+            &"1".repeat(300),
+        ] {
             let path = folder.path().join(KEY_FILE);
             fs::write(&path, damaged).unwrap();
             let error = NodeKey::load_or_create(folder.path()).unwrap_err();

@@ -178,7 +178,10 @@ mod tests {
         ] {
             assert!(!set.insert(none) && !set.contains(none), "{none:?} is none");
         }
-        assert_eq!(SubnetSet::of_bits(&set.attnets(), &set.syncnets()), set.without_columns());
+        assert_eq!(
+            SubnetSet::of_bits(&set.attnets(), &set.syncnets()),
+            set.without_columns()
+        );
         assert_eq!(set.without_columns().union(set.only_columns()), set);
         assert!(set.without(set).is_empty());
         assert_eq!(set.intersection(set.only_columns()), set.only_columns());

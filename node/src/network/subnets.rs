@@ -10,9 +10,7 @@
 use super::subnet_set::{Subnet, SubnetSet};
 use crate::api::{CommitteeSubscription, SyncSubscription};
 use consensus::constants::SYNC_COMMITTEE_SUBNET_COUNT;
-use consensus::das::{
-    compute_columns_for_custody_group, compute_subnet_for_data_column_sidecar, get_custody_groups,
-};
+use consensus::das::{compute_columns_for_custody_group, compute_subnet_for_data_column_sidecar, get_custody_groups};
 use consensus::duties::{compute_subnet_for_attestation, compute_subscribed_subnets};
 use consensus::helpers::misc::compute_epoch_at_slot;
 use consensus::preset::{EPOCHS_PER_SYNC_COMMITTEE_PERIOD, SLOTS_PER_EPOCH, SYNC_COMMITTEE_SIZE};
@@ -145,7 +143,10 @@ impl Subnets {
         self.duties = self.duties.split_off(&slot);
         let soon = self.duties.range(..=slot.saturating_add(JOIN_AHEAD));
         let aggregate = soon.fold(SubnetSet::EMPTY, |all, (_, duties)| all.union(duties.aggregate));
-        let attest = self.duties.values().fold(SubnetSet::EMPTY, |all, duties| all.union(duties.attest));
+        let attest = self
+            .duties
+            .values()
+            .fold(SubnetSet::EMPTY, |all, duties| all.union(duties.attest));
         let sync: SubnetSet = (0..)
             .zip(self.sync_until)
             .filter(|(_, until)| epoch < *until)
@@ -199,7 +200,10 @@ pub fn column_subnets(config: &Config, columns: &[ColumnIndex]) -> SubnetSet {
 }
 
 fn sampled_subnets(config: &Config, node_id: U256, custody_group_count: u64) -> Result<SubnetSet, Invalid> {
-    Ok(column_subnets(config, &sampled_columns(config, node_id, custody_group_count)?))
+    Ok(column_subnets(
+        config,
+        &sampled_columns(config, node_id, custody_group_count)?,
+    ))
 }
 
 /// The column subnets of a peer that says it keeps so many groups: no more than there are, no fewer than the spec asks of
