@@ -6,6 +6,8 @@
 
 pub mod addresses;
 pub mod book;
+pub mod bootnodes;
+pub mod discovery;
 pub mod enr;
 pub mod node_key;
 pub mod peer;

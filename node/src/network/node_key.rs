@@ -224,6 +224,20 @@ pub(crate) fn peer_id_of(key: &CombinedPublicKey) -> Option<PeerId> {
     Some(PublicKey::from(key).to_peer_id())
 }
 
+/// The id in discovery of a peer of libp2p, which tells the columns that it keeps; `None` for a key that is not of
+/// secp256k1.
+pub fn node_id_of(peer: &PeerId) -> Option<NodeId> {
+    use sha3::{Digest as _, Keccak256};
+    // Short keys stand in the peer id itself: that is multihash 0, "identity".
+    let hash = peer.as_ref();
+    let key = (hash.code() == 0).then(|| PublicKey::try_decode_protobuf(hash.digest()).ok())??;
+    let key = key.try_into_secp256k1().ok()?;
+    // EIP-778, "v4" identity scheme: the hash of the point without its prefix byte.
+    let point = key.to_bytes_uncompressed();
+    let id: [u8; 32] = Keccak256::digest(&point[1..]).into();
+    Some(NodeId::new(&id))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -283,6 +297,8 @@ mod tests {
             .unwrap();
         assert_eq!(record.node_id(), id);
         assert_eq!(peer_id_of(&record.public_key()), Some(key.peer_id()));
+        assert_eq!(node_id_of(&key.peer_id()), Some(id));
+        assert_eq!(node_id_of(&PeerId::random()), None, "the hash of a longer key");
     }
 
     #[test]
