@@ -41,7 +41,8 @@ pub async fn publish_block(
     chain.import_block(new).await
 }
 
-fn sidecars_of(
+/// What goes out beside a block, made from its blobs: milliseconds a blob, so for workers.
+pub(crate) fn sidecars_of(
     fork: Fork,
     block: &SignedBeaconBlock,
     blobs: Vec<Blob>,

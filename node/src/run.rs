@@ -1,8 +1,9 @@
 //! The node put together: the only place where threads and channels are made.
 
 use crate::api::{self, Alone, ApiContext, ApiOptions};
-use crate::chain::{Actor, Ahead, Chain, Event, Head, Imported, NewBlock, Pending, Snapshot, Source, States};
+use crate::chain::{Actor, Ahead, Chain, Event, Head, Imported, NewBlock, Pending, Sidecars, Snapshot, Source, States};
 use crate::clock::Clock;
+use crate::custody::Custody;
 use crate::disk::{self, Disk};
 use crate::driver::{self, EngineDriver};
 use crate::execution::Engine;
@@ -11,6 +12,7 @@ use crate::pools::Pools;
 use crate::produce::Producer;
 use crate::start::{Anchor, blocks_after};
 use crate::stop::Stop;
+use crate::sync::SyncStatus;
 use crate::work::Work;
 use anyhow::{Context as _, Result};
 use consensus::Config;
@@ -26,7 +28,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use storage::Storage;
 use tokio::net::TcpListener;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 
 /// Events that may wait for the chain thread. Every waiting vote of a slot may be one; the thread takes microseconds for
 /// each.
@@ -34,6 +36,10 @@ const EVENTS_MAX: usize = 8192;
 
 /// Events that a slow subscriber may be behind before it loses the oldest.
 const SUBSCRIBERS_BEHIND_MAX: usize = 4096;
+
+/// Wishes of the chain that may wait for sync: a block or its data each, of which few are missing at once; what is lost
+/// is wished for again.
+const WANTS_MAX: usize = 256;
 
 /// What a node is made of.
 pub struct Parts {
@@ -129,6 +135,10 @@ pub async fn start(parts: Parts, stop: Stop) -> Result<Running> {
         subscribers: broadcast::channel(SUBSCRIBERS_BEHIND_MAX).0,
         work: Work::new(),
         states: Arc::new(States::default()),
+        custody: Custody::stored(Arc::clone(&parts.config), &parts.storage)?,
+        columns: Arc::default(),
+        wants: broadcast::channel(WANTS_MAX).0,
+        sync: watch::channel(SyncStatus::default()).0,
     };
     let pools = Arc::new(Pools::new());
     let (driver, ends) = EngineDriver::new();
@@ -193,6 +203,7 @@ fn start_threads(
         fast: beginning.fast,
         seen: Seen::new(),
         pending: Pending::default(),
+        sidecars: Sidecars::default(),
         later: BTreeMap::new(),
         later_count: 0,
         keys: beginning.keys,
