@@ -182,13 +182,23 @@ impl Custody {
         Ok(true)
     }
 
-    /// Writes the count, so that it does not shrink with the next start. Waits for the disk.
-    pub fn store(&self, storage: &Storage) -> storage::Result<()> {
-        let held = self.held();
-        let bytes = [held.group_count.to_le_bytes(), held.since.to_le_bytes()].concat();
+    /// Writes the count where the database has another, so that it does not shrink with the next start. Nothing without
+    /// an id. Waits for the disk.
+    pub fn store_if_new(&self, storage: &Storage) -> storage::Result<()> {
+        let (held, stored, bound) = {
+            let shared = self.shared();
+            (Arc::clone(&shared.held), shared.stored, shared.node_id.is_some())
+        };
+        let new = (held.group_count, held.since);
+        if !bound || new == stored {
+            return Ok(());
+        }
+        let bytes = [new.0.to_le_bytes(), new.1.to_le_bytes()].concat();
         let mut batch = storage.batch();
         batch.set_value(STORED, Some(&bytes))?;
-        batch.commit()
+        batch.commit()?;
+        self.shared().stored = new;
+        Ok(())
     }
 
     /// The slot from which on this node can serve blocks, and the columns that it is known to keep, as far as they must

@@ -311,7 +311,7 @@ const PREPARE_SHARE: u64 = 3;
 async fn tick(chain: Chain, producer: Arc<Producer>, stop: Stop) {
     let mut interval = tokio::time::interval(TICK);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
-    let mut prepared = None;
+    let (mut prepared, mut custody_slot) = (None, None);
     loop {
         tokio::select! {
             _ = interval.tick() => {}
@@ -328,6 +328,10 @@ async fn tick(chain: Chain, producer: Arc<Producer>, stop: Stop) {
         }
         let slots = chain.clock().slots();
         let (next, start_ms) = slots.next_slot(now_ms);
+        if custody_slot != Some(next) {
+            custody_slot = Some(next);
+            chain.custody().attach(producer.prepared());
+        }
         let due = start_ms.saturating_sub(slots.slot_duration_ms / PREPARE_SHARE) <= now_ms;
         if due && prepared != Some(next) {
             prepared = Some(next);

@@ -214,6 +214,11 @@ impl Actor {
             self.start(root);
         } else {
             self.look_for_data(root);
+            if let Some(waiting) = self.pending.get_mut(&root)
+                && waiting.wanted != For::Answers
+            {
+                waiting.answer(&Imported::Waiting("it waits already".into()));
+            }
         }
     }
 
@@ -392,7 +397,7 @@ impl Actor {
                 return;
             }
             BlockAction::DelayUntilExecution => {
-                self.put_aside(root, waiting, For::Engine, "the execution client does not answer");
+                self.put_aside(root, waiting, For::Engine, ENGINE_SILENT);
                 return;
             }
         };
@@ -666,6 +671,9 @@ impl Actor {
         }
     }
 }
+
+/// What whoever handed in a block is told while the engine is silent.
+pub(crate) const ENGINE_SILENT: &str = "the execution client does not answer";
 
 /// How long before the attestation deadline fast confirmation runs: the head must not change between it and the votes,
 /// and it takes some milliseconds.

@@ -87,6 +87,10 @@ const COLUMNS_AT_ONCE: usize = 16;
 /// forks beside it. All columns of a block carry the same one.
 const HEADERS_MAX: usize = 16;
 
+/// Blocks of one proposer and slot that may wait for what they rest on: an honest one makes one, and one that signs many
+/// is not to fill the room of others.
+const ALIKE_MAX: usize = 2;
+
 /// Columns that came by gossip and wait to be checked together.
 #[derive(Default)]
 pub(crate) struct ColumnQueue {
@@ -390,7 +394,9 @@ impl Actor {
         let verdict = self.seen.settle(gossip.verdict, gossip.marks);
         // Whoever asked may have gone.
         let _ = gossip.answer.send(verdict);
-        if verdict != Verdict::Accept && !gossip.keep {
+        let block = &gossip.block.message;
+        let alike = self.pending.alike(block.slot, block.proposer_index);
+        if verdict != Verdict::Accept && (!gossip.keep || alike >= ALIKE_MAX) {
             return;
         }
         let new = NewBlock {

@@ -11,7 +11,8 @@ mod sidecars;
 mod snapshot;
 mod states;
 
-pub(crate) use actor::Actor;
+pub(crate) use actor::{Actor, ENGINE_SILENT};
+pub(crate) use data::{needed_at, rebuild_columns};
 pub(crate) use handle::Event;
 pub use handle::{Chain, ChainEvent, Imported, NewBlock, Source};
 pub(crate) use import::EngineAnswer;
