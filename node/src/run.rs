@@ -1,6 +1,6 @@
 //! The node put together: the only place where threads and channels are made.
 
-use crate::api::{self, Alone, ApiContext, ApiOptions};
+use crate::api::{self, Alone, ApiContext, ApiOptions, Network};
 use crate::chain::{Actor, Ahead, Chain, Event, Head, Imported, NewBlock, Pending, Sidecars, Snapshot, Source, States};
 use crate::clock::Clock;
 use crate::custody::Custody;
@@ -8,11 +8,13 @@ use crate::disk::{self, Disk};
 use crate::driver::{self, EngineDriver};
 use crate::execution::Engine;
 use crate::forks;
+use crate::network::node_key::NodeKey;
+use crate::network::{self, NetworkHandle, NetworkOptions};
 use crate::pools::Pools;
 use crate::produce::Producer;
 use crate::start::{Anchor, blocks_after};
 use crate::stop::Stop;
-use crate::sync::SyncStatus;
+use crate::sync::{self, SyncStatus};
 use crate::work::Work;
 use anyhow::{Context as _, Result};
 use consensus::Config;
@@ -69,6 +71,8 @@ pub struct Running {
     pub storage: Storage,
     /// The execution client.
     pub engine: Arc<Engine>,
+    /// Its peers; none for a node that is alone.
+    pub network: Option<NetworkHandle>,
     /// How it is stopped.
     pub stop: Stop,
     threads: Vec<JoinHandle<()>>,
@@ -166,6 +170,7 @@ pub async fn start(parts: Parts, stop: Stop) -> Result<Running> {
         producer,
         storage: parts.storage,
         engine,
+        network: None,
         stop,
         threads,
     })
@@ -230,15 +235,33 @@ fn start_threads(
 }
 
 impl Running {
+    /// Connects the node with peers, and has it catch up with them and follow.
+    pub async fn connect(&mut self, key: &NodeKey, options: NetworkOptions) -> Result<()> {
+        let network = network::start(&self.chain, &self.storage, key, options, self.stop.clone()).await?;
+        tokio::spawn(sync::run(
+            self.chain.clone(),
+            self.storage.clone(),
+            Arc::new(network.clone()),
+            self.chain.custody().clone(),
+            self.stop.clone(),
+        ));
+        self.network = Some(network);
+        Ok(())
+    }
+
     /// Serves the Beacon API on a listener until the node stops.
     pub fn serve(&self, listener: TcpListener) {
+        let network: Arc<dyn Network> = match &self.network {
+            Some(network) => Arc::new(network.clone()),
+            None => Arc::new(Alone),
+        };
         let context = ApiContext::new(
             self.chain.clone(),
             Arc::clone(&self.pools),
             Arc::clone(&self.producer),
             self.storage.clone(),
             Arc::clone(&self.engine),
-            Arc::new(Alone),
+            network,
             self.stop.clone(),
         );
         tokio::spawn(async move {

@@ -8,6 +8,7 @@ mod blobs;
 mod chain;
 mod engine;
 mod finality;
+mod network;
 mod operations;
 mod packing;
 mod pools;

@@ -3,11 +3,10 @@
 use super::peer::{Chunk, Offence, Outgoing, PeerView, Peers, Request, RequestError};
 use super::rpc::ask;
 use super::shared::{Command, Counts, Shared, lock};
-use crate::api::{self, CommitteeSubscription, Identity, Network, PeerState, SyncSubscription};
+use crate::api::{self, CommitteeSubscription, Identity, Network, SyncSubscription};
 use futures_util::future::BoxFuture;
 use libp2p::{Multiaddr, PeerId};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 /// A running network. Clones are the same one.
 #[derive(Clone, Debug)]
@@ -27,11 +26,6 @@ impl NetworkHandle {
     /// What it has counted.
     pub fn counts(&self) -> &Counts {
         &self.0.counts
-    }
-
-    /// Says whether blocks are being fetched because the head is too far behind.
-    pub fn set_syncing(&self, syncing: bool) {
-        self.0.syncing.store(syncing, Ordering::Relaxed);
     }
 }
 
@@ -79,23 +73,11 @@ impl Network for NetworkHandle {
     }
 
     fn peers(&self) -> Vec<api::Peer> {
-        let peers = self.0.peers();
-        let peer = |(id, connected): (&PeerId, &super::shared::Connected)| api::Peer {
-            peer_id: id.to_string(),
-            enr: None,
-            last_seen_p2p_address: connected.address.to_string(),
-            state: if connected.leaving {
-                PeerState::Disconnecting
-            } else {
-                PeerState::Connected
-            },
-            inbound: connected.inbound,
-        };
-        peers.iter().map(peer).collect()
+        lock(&self.0.local).book.clone()
     }
 
     fn is_syncing(&self) -> bool {
-        self.0.syncing.load(Ordering::Relaxed)
+        self.0.chain.sync_status().syncing
     }
 
     fn subscribe_committees(&self, subscriptions: Vec<CommitteeSubscription>) {

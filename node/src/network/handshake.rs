@@ -2,6 +2,7 @@
 //!
 //! Spec: phase0/p2p-interface.md, "Status v1", "Ping v1", "GetMetaData v1".
 
+use super::book::Goodbye;
 use super::peer::{Offence, RequestError};
 use super::rpc::ask;
 use super::shared::{Command, Shared};
@@ -15,13 +16,6 @@ use sha3::{Digest as _, Keccak256};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::sleep;
-
-/// The peer's clock and fork, or its chain, are others. Spec: phase0/p2p-interface.md, "Goodbye v1".
-pub(crate) const IRRELEVANT: u64 = 2;
-/// Something is wrong.
-pub(crate) const FAULT: u64 = 3;
-/// This node stops.
-pub(crate) const SHUT_DOWN: u64 = 1;
 
 /// How long a peer that called us may take to send its status, which it must do first; then it is asked.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -45,7 +39,7 @@ pub(crate) async fn keep(shared: Arc<Shared>, peer: PeerId, inbound: bool) {
         sleep(PATIENCE).await;
     }
     if !has_status(&shared, peer) && !exchange_status(&shared, peer).await {
-        shared.tell(Command::Leave(peer, FAULT));
+        shared.tell(Command::Leave(peer, Goodbye::Fault.code()));
         return;
     }
     refresh_metadata(&shared, peer).await;
@@ -67,7 +61,7 @@ pub(crate) async fn keep(shared: Arc<Shared>, peer: PeerId, inbound: bool) {
         failures = if answered { 0 } else { failures + 1 };
         if failures >= FAILURES_MAX {
             tracing::debug!(%peer, "it does not answer");
-            shared.tell(Command::Leave(peer, FAULT));
+            shared.tell(Command::Leave(peer, Goodbye::Fault.code()));
             return;
         }
         if shared.wants_metadata(peer) {
@@ -80,7 +74,10 @@ pub(crate) async fn keep(shared: Arc<Shared>, peer: PeerId, inbound: bool) {
 }
 
 fn has_status(shared: &Shared, peer: PeerId) -> bool {
-    shared.peers().get(&peer).is_some_and(|connected| connected.status.is_some())
+    shared
+        .peers()
+        .get(&peer)
+        .is_some_and(|connected| connected.status.is_some())
 }
 
 async fn exchange_status(shared: &Arc<Shared>, peer: PeerId) -> bool {
@@ -116,19 +113,17 @@ pub(crate) async fn judge(shared: &Arc<Shared>, peer: PeerId, status: Status) {
     if status.fork_digest != ours.digest {
         tracing::debug!(%peer, theirs = %status.fork_digest, ours = %ours.digest, "another network or fork");
         shared.tell(Command::Offence(peer, Offence::OtherChain));
-        shared.tell(Command::Leave(peer, IRRELEVANT));
         return;
     }
     if follows_another_chain(shared, &status).await {
         tracing::debug!(%peer, root = %status.finalized_root, epoch = status.finalized_epoch, "it finalized another chain");
         shared.tell(Command::Offence(peer, Offence::OtherChain));
-        shared.tell(Command::Leave(peer, IRRELEVANT));
         return;
     }
     if let Some(connected) = shared.peers().get_mut(&peer) {
         connected.status = Some(status);
     }
-    shared.tell(Command::Status(peer, status));
+    shared.tell(Command::Status(peer));
 }
 
 /// Whether the peer has finalized what is not on our chain. Only what we have finalized ourselves can tell.
@@ -141,7 +136,9 @@ async fn follows_another_chain(shared: &Arc<Shared>, status: &Status) -> bool {
     if epoch == finalized.epoch {
         return status.finalized_root != finalized.root;
     }
-    canonical_at(shared, epoch).await.is_some_and(|root| root != status.finalized_root)
+    canonical_at(shared, epoch)
+        .await
+        .is_some_and(|root| root != status.finalized_root)
 }
 
 /// The finalized chain's block at the start of an epoch, or the last before it.

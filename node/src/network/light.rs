@@ -71,7 +71,11 @@ async fn latest(shared: &Arc<Shared>) -> Option<Arc<LightClientUpdate>> {
             let period = compute_sync_committee_period_at_slot(update.attested_header.beacon.slot);
             let mut made = lock(&shared.light.made);
             made.latest = Some((root, Arc::clone(&update)));
-            if made.best.get(&period).is_none_or(|known| is_better_update(&update, known)) {
+            if made
+                .best
+                .get(&period)
+                .is_none_or(|known| is_better_update(&update, known))
+            {
                 made.best.insert(period, Arc::clone(&update));
             }
             while made.best.len() > PERIODS_MAX {
@@ -115,11 +119,7 @@ fn packed<T: Ssz>(shared: &Shared, slot: Slot, object: &T) -> Vec<u8> {
 }
 
 /// Answers a request of a light client.
-pub(crate) async fn answer(
-    shared: &Arc<Shared>,
-    protocol: Protocol,
-    request: &[u8],
-) -> Result<Vec<Vec<u8>>, Refusal> {
+pub(crate) async fn answer(shared: &Arc<Shared>, protocol: Protocol, request: &[u8]) -> Result<Vec<Vec<u8>>, Refusal> {
     let none = (Code::ResourceUnavailable, "there is no such update");
     match protocol {
         Protocol::LightClientBootstrap => bootstrap(shared, request).await.map(|part| vec![part]),
@@ -130,7 +130,11 @@ pub(crate) async fn answer(
             latest(shared).await;
             let count = asked.count.min(MAX_REQUEST_LIGHT_CLIENT_UPDATES);
             let periods = asked.start_period..asked.start_period.saturating_add(count);
-            let best = lock(&shared.light.made).best.range(periods).map(|(_, update)| Arc::clone(update)).collect();
+            let best = lock(&shared.light.made)
+                .best
+                .range(periods)
+                .map(|(_, update)| Arc::clone(update))
+                .collect();
             let best: Vec<Arc<LightClientUpdate>> = best;
             Ok(best
                 .iter()
@@ -141,12 +145,20 @@ pub(crate) async fn answer(
             let update = latest(shared).await.ok_or(none)?;
             let slot = update.attested_header.beacon.slot;
             if protocol == Protocol::LightClientOptimisticUpdate {
-                return Ok(vec![packed(shared, slot, &create_light_client_optimistic_update(&update))]);
+                return Ok(vec![packed(
+                    shared,
+                    slot,
+                    &create_light_client_optimistic_update(&update),
+                )]);
             }
             if !is_finality_update(&update) {
                 return Err(none);
             }
-            Ok(vec![packed(shared, slot, &create_light_client_finality_update(&update))])
+            Ok(vec![packed(
+                shared,
+                slot,
+                &create_light_client_finality_update(&update),
+            )])
         }
     }
 }
@@ -211,12 +223,18 @@ impl GossipView for WithUpdates<'_> {
 
 /// Whether an update may be passed on. Spec: altair/light-client/p2p-interface.md.
 pub(crate) async fn judge_finality(shared: &Arc<Shared>, update: &LightClientFinalityUpdate) -> Verdict {
-    judge(shared, |gossip| validate_light_client_finality_update_gossip(gossip, update)).await
+    judge(shared, |gossip| {
+        validate_light_client_finality_update_gossip(gossip, update)
+    })
+    .await
 }
 
 /// The same of the other.
 pub(crate) async fn judge_optimistic(shared: &Arc<Shared>, update: &LightClientOptimisticUpdate) -> Verdict {
-    judge(shared, |gossip| validate_light_client_optimistic_update_gossip(gossip, update)).await
+    judge(shared, |gossip| {
+        validate_light_client_optimistic_update_gossip(gossip, update)
+    })
+    .await
 }
 
 /// Compares with this node's own update; a few comparisons of headers, once it is made.

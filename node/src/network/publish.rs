@@ -26,10 +26,7 @@ pub(crate) fn encode(shared: &Shared, outgoing: &Outgoing) -> (String, Vec<u8>) 
             let slot = column.signed_block_header.message.slot;
             (at(slot), Topic::DataColumnSidecar(subnet))
         }
-        Outgoing::FinalityUpdate(update) => (
-            at(update.attested_header.beacon.slot),
-            Topic::LightClientFinalityUpdate,
-        ),
+        Outgoing::FinalityUpdate(update) => (at(update.attested_header.beacon.slot), Topic::LightClientFinalityUpdate),
         Outgoing::OptimisticUpdate(update) => (
             at(update.attested_header.beacon.slot),
             Topic::LightClientOptimisticUpdate,

@@ -2,18 +2,18 @@
 
 use super::digests::Digests;
 use super::light::Light;
+use super::peer::{Offence, Outgoing};
 use super::rpc::protocol::{MAX_CONCURRENT_REQUESTS, Protocol};
 use super::rpc::rate::Bucket;
 use super::rpc::streams::Open;
-use super::peer::{Offence, Outgoing};
 use crate::api::{CommitteeSubscription, SyncSubscription};
 use crate::chain::Chain;
+use consensus::Config;
 use consensus::types::{ColumnIndex, Epoch, MetaData, Root, Slot, Status};
-use consensus::{Config, Fork};
 use libp2p::gossipsub::{MessageAcceptance, MessageId};
 use libp2p::{Multiaddr, PeerId};
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use storage::Storage;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -41,7 +41,7 @@ pub(crate) enum Command {
     /// The verdict on a message of gossip.
     Validated(MessageId, PeerId, MessageAcceptance),
     /// A peer has told its status; it is on our chain.
-    Status(PeerId, Status),
+    Status(PeerId),
     /// A peer has told its metadata.
     MetaData(PeerId, Box<MetaData>),
     /// A peer says goodbye.
@@ -61,10 +61,6 @@ pub(crate) enum Command {
 /// A connected peer.
 #[derive(Debug)]
 pub(crate) struct Connected {
-    /// Where it is.
-    pub(crate) address: Multiaddr,
-    /// Whether it called us.
-    pub(crate) inbound: bool,
     /// What it said last; `None` before the handshake is done.
     pub(crate) status: Option<Status>,
     /// What it said of itself last.
@@ -88,10 +84,8 @@ pub(crate) struct Connected {
 }
 
 impl Connected {
-    pub(crate) fn new(address: Multiaddr, inbound: bool) -> Self {
+    pub(crate) fn new() -> Self {
         Connected {
-            address,
-            inbound,
             status: None,
             metadata: None,
             stale: false,
@@ -129,6 +123,8 @@ pub(crate) struct Local {
     pub(crate) listening: Vec<Multiaddr>,
     /// Where discovery listens.
     pub(crate) discovery: Vec<String>,
+    /// All peers that are known, as the API shows them.
+    pub(crate) book: Vec<crate::api::Peer>,
 }
 
 /// What has been counted since the start.
@@ -158,7 +154,6 @@ pub(crate) struct Shared {
     pub(crate) outgoing: mpsc::Sender<Outgoing>,
     pub(crate) peers: Mutex<HashMap<PeerId, Connected>>,
     pub(crate) local: Mutex<Local>,
-    pub(crate) syncing: AtomicBool,
     pub(crate) counts: Counts,
     pub(crate) light: Light,
     pub(crate) serving: Arc<Semaphore>,
@@ -196,7 +191,6 @@ impl Shared {
             outgoing,
             peers: Mutex::default(),
             local: Mutex::new(local),
-            syncing: AtomicBool::new(false),
             counts: Counts::default(),
             light: Light::default(),
             serving: Arc::new(Semaphore::new(SERVED_MAX)),
@@ -206,6 +200,10 @@ impl Shared {
 
     pub(crate) fn config(&self) -> &Config {
         self.chain.config()
+    }
+
+    pub(crate) fn genesis_root(&self) -> Root {
+        self.chain.snapshot().head_state.genesis_validators_root
     }
 
     /// The epoch of the clock; genesis before it.
@@ -231,7 +229,11 @@ impl Shared {
         Status {
             fork_digest: self.digests.at(self.epoch()).digest,
             // Genesis is named by zeros.
-            finalized_root: if finalized.epoch == 0 { Root::default() } else { finalized.root },
+            finalized_root: if finalized.epoch == 0 {
+                Root::default()
+            } else {
+                finalized.root
+            },
             finalized_epoch: finalized.epoch,
             head_root: snapshot.head.root,
             head_slot: snapshot.head.slot,
@@ -241,9 +243,10 @@ impl Shared {
 
     /// The first slot of which this node has all that it should. Spec: fulu/p2p-interface.md, `earliest_available_slot`.
     pub(crate) fn earliest_slot(&self) -> Slot {
-        let storage = &self.storage;
-        let oldest = storage.oldest_block().ok().flatten().unwrap_or(0);
-        oldest.max(storage.pruned_blocks_below())
+        let current = self.chain.clock().slot().unwrap_or(0);
+        let earliest = self.chain.custody().earliest_available_slot(&self.storage, current);
+        // Where the database cannot be read there is nothing to offer but what comes from now on.
+        earliest.unwrap_or(current)
     }
 
     /// A place for a request of ours to a peer: waits while two are under way.
@@ -253,7 +256,11 @@ impl Shared {
             let mut peers = self.peers();
             let connected = peers.get_mut(&peer).filter(|connected| !connected.leaving);
             let connected = connected.ok_or(RequestError::Gone)?;
-            connected.ours.entry(protocol).or_insert_with(|| places(OURS_MAX)).clone()
+            connected
+                .ours
+                .entry(protocol)
+                .or_insert_with(|| places(OURS_MAX))
+                .clone()
         };
         let waiting = waiting.try_acquire_owned().map_err(|_| RequestError::Busy)?;
         let under_way = under_way.acquire_owned().await.map_err(|_| RequestError::Gone)?;
@@ -310,12 +317,6 @@ impl Shared {
     /// This node's metadata, as the newest version has it.
     pub(crate) fn metadata(&self) -> MetaData {
         lock(&self.local).metadata.clone()
-    }
-
-    /// The fork of a slot.
-    pub(crate) fn fork_at(&self, slot: Slot) -> Fork {
-        let epoch = consensus::helpers::misc::compute_epoch_at_slot(slot);
-        self.config().fork_at_epoch(epoch)
     }
 }
 

@@ -47,7 +47,11 @@ pub fn column_sidecar(era: Era) -> RangeInclusive<usize> {
 
 /// Bits of a committee, and from Electra on of all committees of a slot, as a list with its last bit.
 fn bits(fork: Fork) -> usize {
-    let committees = if fork >= Fork::Electra { MAX_COMMITTEES_PER_SLOT } else { 1 };
+    let committees = if fork >= Fork::Electra {
+        MAX_COMMITTEES_PER_SLOT
+    } else {
+        1
+    };
     (MAX_VALIDATORS_PER_COMMITTEE * committees) as usize / 8 + 1
 }
 
@@ -75,7 +79,11 @@ pub fn aggregate(fork: Fork) -> RangeInclusive<usize> {
 
 /// Two offsets, and twice an offset, data, a signature and indices.
 pub fn attester_slashing(fork: Fork) -> RangeInclusive<usize> {
-    let committees = if fork >= Fork::Electra { MAX_COMMITTEES_PER_SLOT } else { 1 };
+    let committees = if fork >= Fork::Electra {
+        MAX_COMMITTEES_PER_SLOT
+    } else {
+        1
+    };
     let indices = 8 * (MAX_VALIDATORS_PER_COMMITTEE * committees) as usize;
     let least = 2 * (4 + ATTESTATION_FIXED);
     least..=least + 2 * indices

@@ -47,9 +47,10 @@ pub fn decode(topic: Topic, fork: Fork, ssz: &[u8]) -> Result<Decoded, SszError>
         Topic::BeaconBlock => Decoded::Block(Arc::new(SignedBeaconBlock::decode(ssz, fork)?)),
         Topic::BlobSidecar(subnet) => Decoded::Blob(Arc::new(BlobSidecar::decode(ssz, fork)?), subnet),
         Topic::DataColumnSidecar(subnet) => Decoded::Column(Arc::new(DataColumnSidecar::decode(ssz, fork)?), subnet),
-        Topic::BeaconAttestation(subnet) if fork >= Fork::Electra => {
-            message(Message::SingleAttestation(SingleAttestation::decode(ssz, fork)?, subnet))
-        }
+        Topic::BeaconAttestation(subnet) if fork >= Fork::Electra => message(Message::SingleAttestation(
+            SingleAttestation::decode(ssz, fork)?,
+            subnet,
+        )),
         Topic::BeaconAttestation(subnet) => message(Message::Attestation(Box::new(Ssz::decode(ssz, fork)?), subnet)),
         Topic::BeaconAggregateAndProof => message(Message::Aggregate(Box::new(Ssz::decode(ssz, fork)?))),
         Topic::SyncCommittee(subnet) => message(Message::SyncMessage(Ssz::decode(ssz, fork)?, subnet)),

@@ -247,7 +247,11 @@ async fn judge(shared: &Arc<Shared>, came: Came, kind: Kind) -> Verdict {
         _ => Lane::Operation,
     };
     let (topic, era, data) = (came.topic, came.era, came.data);
-    let decoded = shared.chain.work().run(lane, move || decode(topic, era.fork, &data)).await;
+    let decoded = shared
+        .chain
+        .work()
+        .run(lane, move || decode(topic, era.fork, &data))
+        .await;
     let decoded = match decoded {
         Ok(Ok(decoded)) => decoded,
         Ok(Err(_)) => return Verdict::Reject("it cannot be decoded"),

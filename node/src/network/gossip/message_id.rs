@@ -125,7 +125,9 @@ mod tests {
         assert!(decompress(&[0xff, 0xff, 0xff, 0xff, 0x0f, 0], &(0..=10 << 20)).is_err());
         assert!(decompress(&[], &(0..=10)).is_err());
         for seed in 0..20_000_u64 {
-            let bytes: Vec<u8> = (0..seed % 40).map(|place| (seed.wrapping_mul(place + 7) >> 3) as u8).collect();
+            let bytes: Vec<u8> = (0..seed % 40)
+                .map(|place| (seed.wrapping_mul(place + 7) >> 3) as u8)
+                .collect();
             if let Ok(out) = decompress(&bytes, &(0..=10 << 20)) {
                 assert!(out.len() <= 10 << 20);
             }

@@ -61,7 +61,9 @@ pub const THRESHOLDS: PeerScoreThresholds = PeerScoreThresholds {
 pub fn gossipsub(digests: &Digests, config: &Arc<Config>) -> Result<Gossipsub, String> {
     let seen_ttl = config.slot_duration_ms.saturating_mul(SLOTS_PER_EPOCH * 2);
     // The frame around the longest message. Spec: phase0/p2p-interface.md, `max_message_size`.
-    let frame = max_compressed_len(sizes::payload_max(config)).saturating_add(1024).max(1 << 20);
+    let frame = max_compressed_len(sizes::payload_max(config))
+        .saturating_add(1024)
+        .max(1 << 20);
     let gossip = ConfigBuilder::default()
         .mesh_n(8)
         .mesh_n_low(6)

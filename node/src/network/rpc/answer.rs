@@ -11,8 +11,7 @@ use consensus::Fork;
 use consensus::helpers::misc::{compute_epoch_at_slot, compute_start_slot_at_epoch};
 use consensus::ssz::{Bound, Ssz};
 use consensus::types::{
-    BeaconBlocksByHead, BeaconBlocksByRange, BlobIdentifier, BlobSidecarsByRange, DataColumnSidecarsByRange, Root,
-    Slot,
+    BeaconBlocksByHead, BeaconBlocksByRange, BlobIdentifier, BlobSidecarsByRange, DataColumnSidecarsByRange, Root, Slot,
 };
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -96,7 +95,11 @@ pub(crate) async fn plan(shared: &Arc<Shared>, id: ProtocolId, ssz: &[u8]) -> Re
             let request = BeaconBlocksByRange::decode(ssz, fork).map_err(|_| malformed)?;
             let most = shared.config().max_request_blocks_deneb;
             // A step is deprecated: whoever asks for another than 1 may be sent one block.
-            let count = if request.step == 1 { request.count } else { request.count.min(1) };
+            let count = if request.step == 1 {
+                request.count
+            } else {
+                request.count.min(1)
+            };
             let blocks = range(shared, request.start_slot, count.min(most)).await?;
             let roots = blocks.into_iter().map(|(_, root)| root).collect();
             Ok(Plan::Blocks { roots, strict: true })
@@ -191,7 +194,9 @@ impl Plan {
         let mut piece = Piece::default();
         let mut bytes = 0;
         while bytes < AT_ONCE {
-            let Some((slot, fork, ssz)) = self.read(storage)? else { break };
+            let Some((slot, fork, ssz)) = self.read(storage)? else {
+                break;
+            };
             if !id.has_context() && fork > Fork::Phase0 {
                 // Spec: altair/p2p-interface.md, "Transitioning from v1 to v2".
                 piece.refusal = Some((Code::InvalidRequest, "version 1 knows blocks of phase0 only"));

@@ -105,7 +105,9 @@ async fn own<T: Ssz>(
     let blame = |failure: Failure| failed(shared, peer, protocol, &failure);
     let mut reader = Reader::new(stream);
     let request = request(fork);
-    send_request(reader.stream_mut(), request.as_deref()).await.map_err(blame)?;
+    send_request(reader.stream_mut(), request.as_deref())
+        .await
+        .map_err(blame)?;
     match reader.part(id, &shared.digests, shared.config()).await.map_err(blame)? {
         Some(Part::Content(_, packed)) => {
             let ssz = packed.unpack().map_err(|broken| blame(broken.into()))?;
@@ -122,7 +124,10 @@ async fn own<T: Ssz>(
 
 /// Exchanges statuses.
 pub(crate) async fn status(shared: &Shared, peer: PeerId) -> Result<Status, RequestError> {
-    own(shared, peer, Protocol::Status, |fork| Some(shared.status().encode(fork))).await
+    own(shared, peer, Protocol::Status, |fork| {
+        Some(shared.status().encode(fork))
+    })
+    .await
 }
 
 /// Exchanges the numbers of the metadata.
@@ -179,7 +184,14 @@ fn encode_list<T: Ssz>(items: &[T]) -> Vec<u8> {
 pub(crate) async fn request(shared: Arc<Shared>, peer: PeerId, request: Request) -> Result<Vec<Chunk>, RequestError> {
     let (protocol, ssz, most) = encode(&request, &shared);
     let Asked { id, stream, _place } = open(&shared, peer, protocol).await?;
-    let answer = read_answer(&shared, peer, id, stream, &ssz, most.min(protocol.parts_max(shared.config())));
+    let answer = read_answer(
+        &shared,
+        peer,
+        id,
+        stream,
+        &ssz,
+        most.min(protocol.parts_max(shared.config())),
+    );
     match timeout(ANSWER_TIME, answer).await {
         Ok(answer) => answer,
         Err(_) => Err(failed(&shared, peer, protocol, &Failure::TimedOut)),
@@ -225,11 +237,18 @@ async fn decode(
     packed: Packed,
 ) -> Result<Result<Chunk, super::frames::Broken>, RequestError> {
     let fork = era.map_or(Fork::Phase0, |era| era.fork);
-    let lane = if content == Content::Block { Lane::Block } else { Lane::Column };
+    let lane = if content == Content::Block {
+        Lane::Block
+    } else {
+        Lane::Column
+    };
     let packed = Arc::new(packed);
     for _ in 0..TRIES {
         let packed = Arc::clone(&packed);
-        let decoded = shared.chain.work().run(lane, move || decode_chunk(content, fork, &packed));
+        let decoded = shared
+            .chain
+            .work()
+            .run(lane, move || decode_chunk(content, fork, &packed));
         match decoded.await {
             Ok(decoded) => return Ok(decoded),
             Err(Busy) => tokio::time::sleep(PAUSE).await,

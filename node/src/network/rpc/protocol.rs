@@ -148,9 +148,7 @@ impl Protocol {
             Protocol::BlobSidecarsByRange | Protocol::LightClientUpdatesByRange => fixed(16),
             Protocol::BlobSidecarsByRoot => roots(40, config.compute_max_request_blob_sidecars(Fork::Electra)),
             Protocol::DataColumnSidecarsByRange => 20..=20 + 8 * NUMBER_OF_COLUMNS as usize,
-            Protocol::DataColumnSidecarsByRoot => {
-                roots(identifier_len(), config.max_request_blocks_deneb)
-            }
+            Protocol::DataColumnSidecarsByRoot => roots(identifier_len(), config.max_request_blocks_deneb),
             Protocol::LightClientBootstrap => fixed(32),
         }
     }
@@ -313,9 +311,18 @@ mod tests {
             assert_eq!(len(own_fork(Protocol::GetMetaData, version)), Some(*answer.end()));
         }
         let lens = [
-            (BeaconBlocksByRange::fixed_len(Fork::Fulu, &[]), Protocol::BeaconBlocksByRange),
-            (BeaconBlocksByHead::fixed_len(Fork::Fulu, &[]), Protocol::BeaconBlocksByHead),
-            (BlobSidecarsByRange::fixed_len(Fork::Fulu, &[]), Protocol::BlobSidecarsByRange),
+            (
+                BeaconBlocksByRange::fixed_len(Fork::Fulu, &[]),
+                Protocol::BeaconBlocksByRange,
+            ),
+            (
+                BeaconBlocksByHead::fixed_len(Fork::Fulu, &[]),
+                Protocol::BeaconBlocksByHead,
+            ),
+            (
+                BlobSidecarsByRange::fixed_len(Fork::Fulu, &[]),
+                Protocol::BlobSidecarsByRange,
+            ),
             (
                 LightClientUpdatesByRange::fixed_len(Fork::Fulu, &[]),
                 Protocol::LightClientUpdatesByRange,

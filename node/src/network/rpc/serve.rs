@@ -6,9 +6,9 @@ use super::frames::Broken;
 use super::protocol::{Content, Protocol, ProtocolId, own_fork};
 use super::stream::{Code, Failure, Reader, error, part, send};
 use super::streams::Opened;
-use crate::network::{handshake, light};
 use crate::network::peer::Offence;
 use crate::network::shared::{Command, Shared};
+use crate::network::{handshake, light};
 use consensus::Fork;
 use consensus::ssz::Ssz;
 use consensus::types::Status;
@@ -31,7 +31,10 @@ pub(crate) async fn serve(shared: Arc<Shared>, opened: Opened) {
     };
     let served = async {
         let mut reader = Reader::new(stream);
-        let request = match reader.request(id.protocol.request_len(id.version, shared.config())).await {
+        let request = match reader
+            .request(id.protocol.request_len(id.version, shared.config()))
+            .await
+        {
             Ok(packed) => packed.unpack().map_err(Failure::from),
             Err(failure) => Err(failure),
         };
@@ -87,9 +90,7 @@ fn own(shared: &Shared, peer: PeerId, id: ProtocolId, request: &[u8]) -> Vec<u8>
     let number = u64::decode(request, Fork::Phase0);
     match (id.protocol, number) {
         (Protocol::Status, _) => match Status::decode(request, fork) {
-            Ok(_) => {
-                part(None, &shared.status().encode(fork))
-            }
+            Ok(_) => part(None, &shared.status().encode(fork)),
             Err(_) => error(Code::InvalidRequest, "the status cannot be decoded"),
         },
         (Protocol::GetMetaData, _) => part(None, &shared.metadata().encode(fork)),
