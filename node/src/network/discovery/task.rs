@@ -21,16 +21,16 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 const SHORTEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// At most this when lookups bring nothing: a network that is small, or gone.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
 /// Between lookups while nobody is wanted: keeps the table alive.
-const CALM_PAUSE: Duration = Duration::from_secs(300);
+const CALM_PAUSE: Duration = Duration::from_mins(5);
 
 /// How many nodes a lookup by subnets ends with.
 const RESULTS: usize = 16;
 
 /// How often the record's number is written, if it rises: it moves on by less than `Sequence`'s leap in that time.
-const STORE_EVERY: Duration = Duration::from_secs(60);
+const STORE_EVERY: Duration = Duration::from_mins(1);
 
 /// Records that must disagree, at least, before the operator is alarmed.
 const ALARM_FROM: usize = 20;
