@@ -6,6 +6,7 @@
 mod api;
 mod blobs;
 mod chain;
+mod discovery;
 mod engine;
 mod finality;
 mod network;

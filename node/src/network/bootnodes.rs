@@ -180,6 +180,23 @@ mod tests {
     }
 
     #[test]
+    fn of_two_records_of_a_node_the_newer_counts() {
+        use discv5::enr::CombinedKey;
+        let key = CombinedKey::generate_secp256k1();
+        let old = Enr::empty(&key).unwrap();
+        let mut new = old.clone();
+        new.set_seq(9, &key).unwrap();
+        for list in [[&old, &new], [&new, &old]] {
+            let list = list.map(Enr::to_base64).join(",");
+            assert_eq!(of_operator(&[list]).unwrap(), std::slice::from_ref(&new));
+        }
+        let many: Vec<Enr> = (0..300)
+            .map(|_| Enr::empty(&CombinedKey::generate_secp256k1()).unwrap())
+            .collect();
+        assert_eq!(limited(many.clone()), many[..NODES_MAX]);
+    }
+
+    #[test]
     fn errors_name_the_entry() {
         let good = built_in("hoodi").unwrap()[0].to_base64();
         let mut broken = good.clone();

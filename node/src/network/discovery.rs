@@ -308,7 +308,7 @@ fn discv5_config(listen: ListenConfig, options: &Options) -> discv5::Config {
         builder
             .table_filter(may_be_in_table)
             .enr_peer_update_min(VOTES_PRIVATE)
-            .ping_interval(Duration::from_secs(60));
+            .ping_interval(Duration::from_mins(1));
     } else {
         builder
             .table_filter(may_be_in_public_table)

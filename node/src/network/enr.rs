@@ -267,9 +267,13 @@ pub fn multiaddrs(record: &Enr, allow_private: bool) -> Vec<Multiaddr> {
 
 fn address(ip: IpAddr, port: u16, quic: bool) -> Option<Multiaddr> {
     let host = Multiaddr::from(ip);
-    (port != 0).then(|| match quic {
-        true => host.with(Protocol::Udp(port)).with(Protocol::QuicV1),
-        false => host.with(Protocol::Tcp(port)),
+    if port == 0 {
+        return None;
+    }
+    Some(if quic {
+        host.with(Protocol::Udp(port)).with(Protocol::QuicV1)
+    } else {
+        host.with(Protocol::Tcp(port))
     })
 }
 

@@ -16,22 +16,22 @@ pub(super) const DIAL_DEADLINE: Duration = Duration::from_secs(30);
 const FIRST_WAIT: Duration = Duration::from_secs(30);
 
 /// And at most this.
-const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+const LONGEST_WAIT: Duration = Duration::from_hours(1);
 
 /// The same for static and trusted peers: they are few and wanted, and often restart together with this node.
 const FIRST_WAIT_EXEMPT: Duration = Duration::from_secs(2);
 
 /// And at most this.
-const LONGEST_WAIT_EXEMPT: Duration = Duration::from_secs(60);
+const LONGEST_WAIT_EXEMPT: Duration = Duration::from_mins(1);
 
 /// After so many failed dials in a row, half an hour in all, discovery may find the peer anew if it lives.
 pub(super) const FAILED_DIALS_MAX: u32 = 6;
 
 /// Before one whose connection has ended is dialled again: it may have let us go for want of room.
-const AFTER_CONNECTION: Duration = Duration::from_secs(60);
+const AFTER_CONNECTION: Duration = Duration::from_mins(1);
 
 /// Before one of another chain is heard again: it may be syncing, or about to be updated.
-pub(super) const AFTER_OTHER_CHAIN: Duration = Duration::from_secs(600);
+pub(super) const AFTER_OTHER_CHAIN: Duration = Duration::from_mins(10);
 
 /// How long to wait after so many failed dials in a row.
 pub(super) fn wait_after(failed_dials: u32, is_exempt: bool) -> Duration {

@@ -35,12 +35,8 @@ impl Book {
 
 /// Writes such records into the network's folder.
 pub fn store(folder: &Path, records: &[Enr]) -> Result<()> {
-    let lines: String = records
-        .iter()
-        .take(RECORDS_MAX)
-        .map(|record| format!("{}\n", record.to_base64()))
-        .collect();
-    write_durably(&folder.join(FILE), lines.as_bytes())
+    let lines: Vec<String> = records.iter().take(RECORDS_MAX).map(Enr::to_base64).collect();
+    write_durably(&folder.join(FILE), lines.join("\n").as_bytes())
 }
 
 /// The records that were written. A missing file has none, and lines that are no records are passed over: they are only

@@ -17,7 +17,7 @@ const BAN: f64 = -40.0;
 
 /// After this long half of what was done, good or bad, is forgotten. Peers behind a bad line for some minutes come back;
 /// who errs once a minute all the time does not stay.
-const HALF_LIFE: Duration = Duration::from_secs(600);
+const HALF_LIFE: Duration = Duration::from_mins(10);
 
 /// What a peer did well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

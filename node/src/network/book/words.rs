@@ -6,7 +6,7 @@ use std::time::Duration;
 
 /// How long nobody may have called before the operator is told: a record takes some minutes to spread, and a full network
 /// some more to have room.
-pub(super) const PATIENCE: Duration = Duration::from_secs(3600);
+pub(super) const PATIENCE: Duration = Duration::from_hours(1);
 
 /// Where the node listens, and where others see it.
 #[derive(Clone, Debug, PartialEq, Eq)]

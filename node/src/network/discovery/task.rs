@@ -21,16 +21,16 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 const SHORTEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// At most this when lookups bring nothing: a network that is small, or gone.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
 /// Between lookups while nobody is wanted: keeps the table alive.
-const CALM_PAUSE: Duration = Duration::from_secs(300);
+const CALM_PAUSE: Duration = Duration::from_mins(5);
 
 /// How many nodes a lookup by subnets ends with.
 const RESULTS: usize = 16;
 
 /// How often the record's number is written, if it rises: it moves on by less than `Sequence`'s leap in that time.
-const STORE_EVERY: Duration = Duration::from_secs(60);
+const STORE_EVERY: Duration = Duration::from_mins(1);
 
 /// Records that must disagree, at least, before the operator is alarmed.
 const ALARM_FROM: usize = 20;
@@ -63,6 +63,9 @@ impl std::fmt::Debug for Task {
 
 /// When to look next.
 struct Pace {
+    search: Search,
+    /// When the last lookup ended.
+    ended: Instant,
     next: Instant,
     pause: Duration,
     /// Nodes that the lookup going on has brought and that were given on.
@@ -76,6 +79,8 @@ impl Task {
         second.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut lookup: Option<Lookup> = None;
         let mut pace = Pace {
+            search: Search::default(),
+            ended: Instant::now(),
             next: Instant::now(),
             pause: SHORTEST_PAUSE,
             useful: 0,
@@ -89,7 +94,10 @@ impl Task {
                     Err(_) => break,
                 },
                 changed = self.search.changed() => match changed {
-                    Ok(()) => pace.hurry(),
+                    Ok(()) => {
+                        let search = *self.search.borrow_and_update();
+                        pace.follow(search);
+                    }
                     Err(_) => break,
                 },
                 Some((node, time)) = self.bans.recv() => self.discv5.ban_node(&node, Some(time)),
@@ -97,7 +105,7 @@ impl Task {
                 Some(nodes) = finished(&mut lookup) => {
                     lookup = None;
                     pace.useful += nodes.into_iter().map(|node| usize::from(self.consider(node))).sum::<usize>();
-                    pace.rest(self.is_calm());
+                    pace.rest();
                 }
                 _ = second.tick() => {
                     self.refresh_record();
@@ -113,11 +121,6 @@ impl Task {
         }
         self.store().await;
         self.discv5.shutdown();
-    }
-
-    fn is_calm(&self) -> bool {
-        let search = *self.search.borrow();
-        search.peers == 0 && search.subnets.is_empty()
     }
 
     /// Begins a lookup at a random place: for nodes on the subnets that are wanted, if there are such, or for any.
@@ -293,20 +296,31 @@ impl Task {
 }
 
 impl Pace {
-    fn hurry(&mut self) {
-        self.pause = SHORTEST_PAUSE;
-        self.next = self.next.min(Instant::now() + Duration::from_millis(500));
+    /// Another search: looks soon if more is wanted than before. That less or as much is wanted changes nothing.
+    fn follow(&mut self, search: Search) {
+        let was_calm = is_calm(&self.search);
+        if (was_calm && !is_calm(&search)) || !search.subnets.without(self.search.subnets).is_empty() {
+            self.pause = SHORTEST_PAUSE;
+            self.next = self.next.min(self.ended + SHORTEST_PAUSE);
+        }
+        self.search = search;
     }
 
-    fn rest(&mut self, is_calm: bool) {
-        self.pause = match (is_calm, self.useful) {
+    fn rest(&mut self) {
+        self.pause = match (is_calm(&self.search), self.useful) {
             (true, _) => CALM_PAUSE,
             (false, 0) => (self.pause * 2).min(LONGEST_PAUSE),
             (false, _) => SHORTEST_PAUSE,
         };
         self.useful = 0;
-        self.next = Instant::now() + self.pause;
+        self.ended = Instant::now();
+        self.next = self.ended + self.pause;
     }
+}
+
+/// Whether nobody is wanted.
+fn is_calm(search: &Search) -> bool {
+    search.peers == 0 && search.subnets.is_empty()
 }
 
 /// The nodes of a lookup when it is done; for ever nothing while there is none.
@@ -327,4 +341,53 @@ async fn finished(lookup: &mut Option<Lookup>) -> Option<Vec<Enr>> {
 fn subnets_of(config: &Config, record: &Record) -> SubnetSet {
     let columns = column_subnets_of_peer(config, node_id_number(record.node_id), record.custody_group_count);
     record.subnets.union(columns)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::subnet_set::Subnet;
+    use super::*;
+
+    #[test]
+    fn lookups_are_as_frequent_as_they_are_useful() {
+        let start = Instant::now();
+        let mut pace = Pace {
+            search: Search::default(),
+            ended: start,
+            next: start,
+            pause: SHORTEST_PAUSE,
+            useful: 3,
+        };
+        pace.rest();
+        assert_eq!(pace.next, pace.ended + CALM_PAUSE);
+        let many = |peers| Search {
+            peers,
+            ..Search::default()
+        };
+        pace.follow(many(10));
+        assert_eq!(pace.next, pace.ended + SHORTEST_PAUSE, "there is something to look for");
+        let mut pauses = Vec::new();
+        for useful in [1, 0, 0, 0, 0, 0, 2] {
+            pace.useful = useful;
+            pace.rest();
+            pauses.push((pace.next - pace.ended).as_secs());
+            pace.follow(many(10 + useful)); // as often as every second, and no reason to look sooner
+            pauses.push((pace.next - pace.ended).as_secs());
+        }
+        assert_eq!(pauses, [5, 5, 10, 10, 20, 20, 40, 40, 60, 60, 60, 60, 5, 5]);
+        pace.useful = 0;
+        pace.rest();
+        pace.follow(Search {
+            peers: 10,
+            subnets: [Subnet::Column(1)].into_iter().collect(),
+        });
+        assert_eq!(
+            pace.next,
+            pace.ended + SHORTEST_PAUSE,
+            "a subnet that was not wanted before"
+        );
+        pace.follow(Search::default());
+        pace.rest();
+        assert_eq!(pace.next, pace.ended + CALM_PAUSE);
+    }
 }

@@ -181,9 +181,11 @@ impl World {
             .collect();
         assert!(strangers.len() <= limits.max, "{}", strangers.len());
         assert!(strangers.iter().filter(|entry| entry.inbound).count() <= limits.inbound_max);
-        let ranges: [(fn(IpAddr) -> Range, usize); 2] =
-            [(Range::site, limits.site_max), (Range::provider, limits.provider_max)];
-        for (range_of, most) in ranges {
+        type RangeOf = fn(IpAddr) -> Range;
+        for (range_of, most) in [
+            (Range::site as RangeOf, limits.site_max),
+            (Range::provider, limits.provider_max),
+        ] {
             for ip in strangers.iter().filter_map(|entry| entry.ip) {
                 let alike = strangers
                     .iter()
