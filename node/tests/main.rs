@@ -12,3 +12,4 @@ mod operations;
 mod packing;
 mod pools;
 mod production;
+mod sync;

@@ -47,6 +47,8 @@ pub(crate) enum Step {
     Further,
     /// All that peers may ask for is here.
     Complete,
+    /// A peer was no help, for this reason; another one may be.
+    Again(String),
     /// Not now, for this reason.
     Later(String),
     /// The disk has no room for it.
@@ -60,6 +62,8 @@ pub(crate) struct Backfill {
     /// Below here was asked already: the slots from here up to the place were said to have no blocks, by these peers.
     cursor: Slot,
     empty: Vec<PeerId>,
+    /// Who was no help since the last blocks that fitted.
+    failed: Vec<PeerId>,
     /// How often columns of the batch at hand could not be had.
     without_columns: u32,
 }
@@ -131,6 +135,7 @@ impl Backfill {
             place,
             cursor: place.low,
             empty: Vec::new(),
+            failed: Vec::new(),
             without_columns: 0,
         }
     }
@@ -154,16 +159,22 @@ impl Backfill {
         let start = self.cursor.saturating_sub(SLOTS_AT_ONCE).max(until);
         let count = self.cursor - start;
         let peers: Vec<PeerView> = fetcher.asker.peers();
-        let able = peers
-            .iter()
-            .filter(|peer| peer.status.earliest_available_slot <= start && !self.empty.contains(&peer.id));
-        // Who is here again and again has nothing else to offer than what it gave.
-        let peer = best(able, |id| fetcher.asker.load(id));
-        let peer = peer.or_else(|| best(peers.iter(), |id| fetcher.asker.load(id)));
-        let Some(peer) = peer else {
-            return Step::Later("no peer has blocks so old".into());
+        let able = peers.iter().filter(|peer| {
+            peer.status.earliest_available_slot <= start
+                && !self.empty.contains(&peer.id)
+                && !self.failed.contains(&peer.id)
+        });
+        let Some(peer) = best(able, |id| fetcher.asker.load(id)) else {
+            // Everybody has had a turn: what is there now may be there for long, or was left out by all.
+            self.failed.clear();
+            self.again(fetcher);
+            return Step::Later("no peer gives blocks so old".into());
         };
         match fetcher.blocks_by_range(peer, start, count, Lane::Backfill).await {
+            Err(Failed::Peer(why)) => {
+                self.failed.push(peer);
+                Step::Again(why)
+            }
             Err(why) => Step::Later(why.to_string()),
             Ok(blocks) if blocks.is_empty() => {
                 self.cursor = start;
@@ -192,15 +203,17 @@ impl Backfill {
             } else {
                 self.empty.push(peer);
             }
+            self.failed.push(peer);
             self.again(fetcher);
-            return Step::Later("a peer's history did not fit".into());
+            return Step::Again("a peer's history did not fit".into());
         }
         match check_signatures(fetcher, &blocks).await {
             Ok(true) => {}
             Ok(false) => {
                 let why = consensus::Invalid::new("proposer signature", "of an old block");
                 fetcher.asker.report(peer, Offence::Invalid(why));
-                return Step::Later("a peer's history was not signed".into());
+                self.failed.push(peer);
+                return Step::Again("a peer's history was not signed".into());
             }
             Err(why) => return Step::Later(why.to_string()),
         }
@@ -227,6 +240,7 @@ impl Backfill {
             self.place = place;
             self.cursor = low;
             self.empty.clear();
+            self.failed.clear();
             self.without_columns = 0;
         }
         step

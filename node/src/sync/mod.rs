@@ -425,6 +425,10 @@ impl Syncing {
                 tracing::info!("history is complete down to slot {}", backfill.low());
                 return;
             }
+            Step::Again(why) => {
+                tracing::debug!(low = backfill.low(), why, "history is asked of another peer");
+                BACKFILL_PAUSE_MS
+            }
             Step::Later(why) => {
                 tracing::debug!(low = backfill.low(), why, "history waits");
                 BACKFILL_FAILED_MS

@@ -538,7 +538,7 @@ mod tests {
                 if self.range.target().is_none() {
                     return;
                 }
-                let mut flying = Vec::new();
+                let mut flying: Vec<(Slot, u64, PeerId)> = Vec::new();
                 let mut busy: HashSet<PeerId> = HashSet::new();
                 while let Some((start, count, id)) = self
                     .range
