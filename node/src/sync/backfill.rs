@@ -9,13 +9,10 @@ use super::ask::best;
 use super::fetch::{By, Failed, Fetched, Fetcher};
 use crate::network::peer::{Offence, PeerView};
 use crate::work::Lane;
-use consensus::constants::DOMAIN_BEACON_PROPOSER;
 use consensus::helpers::misc::{compute_epoch_at_slot, compute_start_slot_at_epoch};
-use consensus::signing::{compute_domain, signing_root_of, validator_set};
 use consensus::ssz::Ssz;
 use consensus::types::{Root, Slot};
 use consensus::{Config, Fork};
-use crypto::bls::verify_signature_sets;
 use libp2p::PeerId;
 use std::sync::Arc;
 use storage::{Error, Sidecar, Storage, StoredBlock, StoredSidecar};
@@ -25,9 +22,6 @@ const STORED: &str = "backfill";
 
 /// Slots of a batch: an answer of some megabytes, and two seconds of a slow line.
 const SLOTS_AT_ONCE: u64 = 32;
-
-/// Signatures that one job checks: about 20 ms.
-const SIGNATURES_AT_ONCE: usize = 16;
 
 /// Where backfill stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -207,7 +201,8 @@ impl Backfill {
             self.again(fetcher);
             return Step::Again("a peer's history did not fit".into());
         }
-        match check_signatures(fetcher, &blocks).await {
+        // The hash chain says that these are the blocks, so that no state is needed to tell who had to propose.
+        match fetcher.are_signed(&blocks, Lane::Backfill).await {
             Ok(true) => {}
             Ok(false) => {
                 let why = consensus::Invalid::new("proposer signature", "of an old block");
@@ -297,33 +292,6 @@ impl Backfill {
             other => other,
         }
     }
-}
-
-/// Whether all blocks are signed by whom they name: the hash chain says that they are the ones, so that no state is
-/// needed to tell who had to propose.
-async fn check_signatures(fetcher: &Fetcher, blocks: &[Fetched]) -> Result<bool, Failed> {
-    for part in blocks.chunks(SIGNATURES_AT_ONCE) {
-        let (chain, part) = (fetcher.chain.clone(), part.to_vec());
-        let job = move || {
-            let snapshot = chain.snapshot();
-            let state = &snapshot.head_state;
-            let set = |block: &Fetched| {
-                let message = &block.block.message;
-                let version = chain.config().compute_fork_version(compute_epoch_at_slot(message.slot));
-                let domain = compute_domain(DOMAIN_BEACON_PROPOSER, version, state.genesis_validators_root);
-                let (rule, signed) = ("proposer signature", signing_root_of(block.root, domain));
-                let signature = &block.block.signature;
-                validator_set(rule, state, &snapshot.keys, message.proposer_index, signed, signature)
-            };
-            let sets: Result<Vec<_>, _> = part.iter().map(set).collect();
-            sets.is_ok_and(|sets| verify_signature_sets(&sets))
-        };
-        let checked = fetcher.chain.work().run(Lane::Backfill, job).await;
-        if !checked.map_err(|_| Failed::Busy)? {
-            return Ok(false);
-        }
-    }
-    Ok(true)
 }
 
 /// Writes blocks with what belongs to them, and the place, on a thread that may wait.

@@ -1,7 +1,7 @@
 //! Single blocks that are missing: parents of blocks that came, and blocks that votes name. Asked for by root, back to
 //! one that is here, and imported from there on.
 
-use super::fetch::{By, Fetched, Fetcher};
+use super::fetch::{By, Failed, Fetched, Fetcher};
 use super::{Import, import};
 use crate::network::peer::{Offence, PeerView};
 use consensus::types::Root;
@@ -100,13 +100,13 @@ pub(crate) async fn look_up(fetcher: &Fetcher, root: Root, from: Option<PeerId>)
 async fn import_all(fetcher: &Fetcher, root: Root, found: Vec<(PeerId, Fetched)>) -> Result<(), Option<PeerId>> {
     for (peer, block) in found.into_iter().rev() {
         let block = match fetcher.with_data(vec![block], Some(peer), By::Root).await {
-            Ok(mut blocks) => blocks.pop(),
+            Ok(mut blocks) => blocks.pop().ok_or(None)?,
             Err(why) => {
                 tracing::debug!(%root, %why, "a block that is missing cannot be completed");
-                None
+                return Err(matches!(why, Failed::Peer(_)).then_some(peer));
             }
         };
-        match import(&fetcher.chain, block.ok_or(None)?).await {
+        match import(&fetcher.chain, block).await {
             Import::Done => {}
             Import::Wrong(why) => {
                 fetcher.asker.report(peer, Offence::Invalid(why));

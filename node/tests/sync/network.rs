@@ -59,7 +59,7 @@ pub(crate) struct Network {
     pub(crate) closed_below: AtomicU64,
     pub(crate) reports: Mutex<Vec<(PeerId, Offence)>>,
     pub(crate) published: Mutex<Vec<Outgoing>>,
-    pub(crate) asked: Mutex<Vec<(PeerId, Request)>>,
+    asked: Mutex<Vec<(PeerId, Request)>>,
     gone: Mutex<HashSet<PeerId>>,
     flying: Arc<Mutex<Vec<(PeerId, Request)>>>,
     /// What was asked twice at once, or too much at once of one peer.
@@ -87,6 +87,11 @@ impl Network {
             flying: Arc::default(),
             doubled: Mutex::default(),
         })
+    }
+
+    /// What was asked of whom so far.
+    pub(crate) fn asked(&self) -> Vec<(PeerId, Request)> {
+        self.asked.lock().unwrap().clone()
     }
 
     /// Peers that were reported for more than being unreliable.
