@@ -222,6 +222,7 @@ impl Custody {
 mod tests {
     use super::*;
     use consensus::Fork;
+    use consensus::ssz::Ssz as _;
     use consensus::types::{BeaconState, Validator};
 
     fn config() -> Arc<Config> {

@@ -14,3 +14,4 @@ mod operations;
 mod packing;
 mod pools;
 mod production;
+mod sync;

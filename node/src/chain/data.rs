@@ -146,7 +146,7 @@ pub(crate) fn rebuild_columns(
     for column in &sorted {
         for (row, (cell, proof)) in column.column.iter().zip(column.kzg_proofs.iter()).enumerate() {
             matrix.push(MatrixEntry {
-                cell: cell.clone(),
+                cell: *cell,
                 kzg_proof: *proof,
                 column_index: column.index,
                 row_index: row as u64,
@@ -155,7 +155,7 @@ pub(crate) fn rebuild_columns(
     }
     let whole = recover_matrix(&matrix, blobs as u64)?;
     let rows = whole.chunks(NUMBER_OF_COLUMNS as usize).map(|row| CellsAndProofs {
-        cells: row.iter().map(|entry| entry.cell.clone()).collect(),
+        cells: row.iter().map(|entry| entry.cell).collect(),
         proofs: row.iter().map(|entry| entry.kzg_proof).collect(),
     });
     let all = get_data_column_sidecars_from_column_sidecar(fork, first, &rows.collect::<Vec<_>>())?;

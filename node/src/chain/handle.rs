@@ -185,6 +185,11 @@ impl Chain {
         self.wants.subscribe()
     }
 
+    /// How many listen to what the chain asks of sync.
+    pub fn wants_listeners(&self) -> usize {
+        self.wants.receiver_count()
+    }
+
     /// Asks sync for something; without a network nobody listens.
     pub(crate) fn want(&self, want: super::Want) {
         let _ = self.wants.send(want);

@@ -286,7 +286,7 @@ fn check_block(snapshot: &Snapshot, now_ms: u64, block: &SignedBeaconBlock) -> (
 
 /// Why the first wrong signature refuses the message.
 fn first_wrong(sets: &[(&'static str, crypto::bls::SignatureSet)]) -> Option<&'static str> {
-    let all: Vec<_> = sets.iter().map(|(_, set)| set.clone()).collect();
+    let all: Vec<_> = sets.iter().map(|(_, set)| *set).collect();
     if all.is_empty() || verify_signature_sets(&all) {
         return None;
     }

@@ -117,8 +117,10 @@ mod tests {
     use super::*;
 
     fn blob(slot: Slot, index: u64) -> SidecarOf {
-        let mut blob = BlobSidecar::default();
-        blob.index = index;
+        let mut blob = BlobSidecar {
+            index,
+            ..BlobSidecar::default()
+        };
         blob.signed_block_header.message.slot = slot;
         SidecarOf::Blob(Arc::new(blob))
     }

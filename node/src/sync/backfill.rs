@@ -9,13 +9,10 @@ use super::ask::best;
 use super::fetch::{By, Failed, Fetched, Fetcher};
 use crate::network::peer::{Offence, PeerView};
 use crate::work::Lane;
-use consensus::constants::DOMAIN_BEACON_PROPOSER;
 use consensus::helpers::misc::{compute_epoch_at_slot, compute_start_slot_at_epoch};
-use consensus::signing::{compute_domain, signing_root_of, validator_set};
 use consensus::ssz::Ssz;
 use consensus::types::{Root, Slot};
 use consensus::{Config, Fork};
-use crypto::bls::verify_signature_sets;
 use libp2p::PeerId;
 use std::sync::Arc;
 use storage::{Error, Sidecar, Storage, StoredBlock, StoredSidecar};
@@ -25,9 +22,6 @@ const STORED: &str = "backfill";
 
 /// Slots of a batch: an answer of some megabytes, and two seconds of a slow line.
 const SLOTS_AT_ONCE: u64 = 32;
-
-/// Signatures that one job checks: about 20 ms.
-const SIGNATURES_AT_ONCE: usize = 16;
 
 /// Where backfill stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +41,8 @@ pub(crate) enum Step {
     Further,
     /// All that peers may ask for is here.
     Complete,
+    /// A peer was no help, for this reason; another one may be.
+    Again(String),
     /// Not now, for this reason.
     Later(String),
     /// The disk has no room for it.
@@ -60,6 +56,8 @@ pub(crate) struct Backfill {
     /// Below here was asked already: the slots from here up to the place were said to have no blocks, by these peers.
     cursor: Slot,
     empty: Vec<PeerId>,
+    /// Who was no help since the last blocks that fitted.
+    failed: Vec<PeerId>,
     /// How often columns of the batch at hand could not be had.
     without_columns: u32,
 }
@@ -131,6 +129,7 @@ impl Backfill {
             place,
             cursor: place.low,
             empty: Vec::new(),
+            failed: Vec::new(),
             without_columns: 0,
         }
     }
@@ -154,16 +153,22 @@ impl Backfill {
         let start = self.cursor.saturating_sub(SLOTS_AT_ONCE).max(until);
         let count = self.cursor - start;
         let peers: Vec<PeerView> = fetcher.asker.peers();
-        let able = peers
-            .iter()
-            .filter(|peer| peer.status.earliest_available_slot <= start && !self.empty.contains(&peer.id));
-        // Who is here again and again has nothing else to offer than what it gave.
-        let peer = best(able, |id| fetcher.asker.load(id));
-        let peer = peer.or_else(|| best(peers.iter(), |id| fetcher.asker.load(id)));
-        let Some(peer) = peer else {
-            return Step::Later("no peer has blocks so old".into());
+        let able = peers.iter().filter(|peer| {
+            peer.status.earliest_available_slot <= start
+                && !self.empty.contains(&peer.id)
+                && !self.failed.contains(&peer.id)
+        });
+        let Some(peer) = best(able, |id| fetcher.asker.load(id)) else {
+            // Everybody has had a turn: what is there now may be there for long, or was left out by all.
+            self.failed.clear();
+            self.again(fetcher);
+            return Step::Later("no peer gives blocks so old".into());
         };
         match fetcher.blocks_by_range(peer, start, count, Lane::Backfill).await {
+            Err(Failed::Peer(why)) => {
+                self.failed.push(peer);
+                Step::Again(why)
+            }
             Err(why) => Step::Later(why.to_string()),
             Ok(blocks) if blocks.is_empty() => {
                 self.cursor = start;
@@ -192,15 +197,18 @@ impl Backfill {
             } else {
                 self.empty.push(peer);
             }
+            self.failed.push(peer);
             self.again(fetcher);
-            return Step::Later("a peer's history did not fit".into());
+            return Step::Again("a peer's history did not fit".into());
         }
-        match check_signatures(fetcher, &blocks).await {
+        // The hash chain says that these are the blocks, so that no state is needed to tell who had to propose.
+        match fetcher.are_signed(&blocks, Lane::Backfill).await {
             Ok(true) => {}
             Ok(false) => {
                 let why = consensus::Invalid::new("proposer signature", "of an old block");
                 fetcher.asker.report(peer, Offence::Invalid(why));
-                return Step::Later("a peer's history was not signed".into());
+                self.failed.push(peer);
+                return Step::Again("a peer's history was not signed".into());
             }
             Err(why) => return Step::Later(why.to_string()),
         }
@@ -227,6 +235,7 @@ impl Backfill {
             self.place = place;
             self.cursor = low;
             self.empty.clear();
+            self.failed.clear();
             self.without_columns = 0;
         }
         step
@@ -283,33 +292,6 @@ impl Backfill {
             other => other,
         }
     }
-}
-
-/// Whether all blocks are signed by whom they name: the hash chain says that they are the ones, so that no state is
-/// needed to tell who had to propose.
-async fn check_signatures(fetcher: &Fetcher, blocks: &[Fetched]) -> Result<bool, Failed> {
-    for part in blocks.chunks(SIGNATURES_AT_ONCE) {
-        let (chain, part) = (fetcher.chain.clone(), part.to_vec());
-        let job = move || {
-            let snapshot = chain.snapshot();
-            let state = &snapshot.head_state;
-            let set = |block: &Fetched| {
-                let message = &block.block.message;
-                let version = chain.config().compute_fork_version(compute_epoch_at_slot(message.slot));
-                let domain = compute_domain(DOMAIN_BEACON_PROPOSER, version, state.genesis_validators_root);
-                let (rule, signed) = ("proposer signature", signing_root_of(block.root, domain));
-                let signature = &block.block.signature;
-                validator_set(rule, state, &snapshot.keys, message.proposer_index, signed, signature)
-            };
-            let sets: Result<Vec<_>, _> = part.iter().map(set).collect();
-            sets.is_ok_and(|sets| verify_signature_sets(&sets))
-        };
-        let checked = fetcher.chain.work().run(Lane::Backfill, job).await;
-        if !checked.map_err(|_| Failed::Busy)? {
-            return Ok(false);
-        }
-    }
-    Ok(true)
 }
 
 /// Writes blocks with what belongs to them, and the place, on a thread that may wait.

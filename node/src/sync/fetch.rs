@@ -6,6 +6,7 @@ use super::ask::{Asker, best};
 use crate::chain::{Chain, needed_at, rebuild_columns};
 use crate::network::peer::{Chunk, Offence, PeerView, Request};
 use crate::work::Lane;
+use consensus::constants::DOMAIN_BEACON_PROPOSER;
 use consensus::das::{
     verify_blob_sidecar_inclusion_proof, verify_data_column_sidecar, verify_data_column_sidecar_inclusion_proof,
     verify_data_column_sidecars_kzg_proofs,
@@ -13,12 +14,14 @@ use consensus::das::{
 use consensus::fork_choice::{DataAvailability, is_blob_data_available};
 use consensus::helpers::misc::compute_epoch_at_slot;
 use consensus::preset::NUMBER_OF_COLUMNS;
+use consensus::signing::{compute_domain, signing_root_of, validator_set};
 use consensus::ssz::Ssz;
 use consensus::types::{
     BeaconBlocksByRange, BlobIdentifier, BlobSidecar, ColumnIndex, DataColumnSidecar, DataColumnSidecarsByRange,
     DataColumnsByRootIdentifier, Root, SignedBeaconBlock, Slot,
 };
-use consensus::{Config, Fork};
+use consensus::{Config, Fork, Invalid};
+use crypto::bls::verify_signature_sets;
 use futures_util::future::join_all;
 use libp2p::PeerId;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -30,6 +33,9 @@ const ROUNDS: usize = 4;
 
 /// Columns that one job checks: see the intake of gossip, which has the figures.
 const COLUMNS_AT_ONCE: usize = 16;
+
+/// Signatures that one job checks: about 20 ms.
+const SIGNATURES_AT_ONCE: usize = 16;
 
 /// A block with its root and, as far as they were fetched, its sidecars.
 #[derive(Clone, Debug, Default)]
@@ -135,6 +141,19 @@ impl Fetcher {
         from: Option<PeerId>,
         by: By,
     ) -> Result<Vec<Fetched>, Failed> {
+        // A block's root does not tell whether its signature is right, and sidecars carry it too: those of an honest
+        // peer must not be held against a forged one.
+        let with_sidecars = blocks.iter().filter(|block| self.needs_data(block));
+        let with_sidecars: Vec<Fetched> = with_sidecars.cloned().collect();
+        if !self.are_signed(&with_sidecars, Lane::Column).await? {
+            if let Some(peer) = from {
+                let why = Invalid::new("proposer signature", "of a block that was asked for");
+                self.asker.report(peer, Offence::Invalid(why));
+            }
+            return Err(Failed::Peer(
+                "the peer gave a block that is not signed by its proposer".into(),
+            ));
+        }
         let sampled = Arc::clone(&self.chain.custody().held().sampled);
         self.add_blobs(&mut blocks, from, Lane::Column).await?;
         let missing = self.add_columns(&mut blocks, &sampled, by, Lane::Column).await?;
@@ -142,6 +161,38 @@ impl Fetcher {
             return Err(Failed::Data(format!("{missing} columns cannot be had of any peer")));
         }
         Ok(blocks)
+    }
+
+    fn needs_data(&self, block: &Fetched) -> bool {
+        let message = &block.block.message;
+        let served = needed_at(self.config(), self.current_slot(), message.slot).is_some();
+        served && !message.body.blob_kzg_commitments.is_empty()
+    }
+
+    /// Whether all blocks are signed by whom they name. Whether those had to propose is for others to tell.
+    pub(crate) async fn are_signed(&self, blocks: &[Fetched], lane: Lane) -> Result<bool, Failed> {
+        for part in blocks.chunks(SIGNATURES_AT_ONCE) {
+            let (chain, part) = (self.chain.clone(), part.to_vec());
+            let job = move || {
+                let snapshot = chain.snapshot();
+                let state = &snapshot.head_state;
+                let set = |block: &Fetched| {
+                    let message = &block.block.message;
+                    let version = chain.config().compute_fork_version(compute_epoch_at_slot(message.slot));
+                    let domain = compute_domain(DOMAIN_BEACON_PROPOSER, version, state.genesis_validators_root);
+                    let (rule, signed) = ("proposer signature", signing_root_of(block.root, domain));
+                    let signature = &block.block.signature;
+                    validator_set(rule, state, &snapshot.keys, message.proposer_index, signed, signature)
+                };
+                let sets: Result<Vec<_>, _> = part.iter().map(set).collect();
+                sets.is_ok_and(|sets| verify_signature_sets(&sets))
+            };
+            let checked = self.chain.work().run(lane, job).await;
+            if !checked.map_err(|_| Failed::Busy)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Adds these columns to the blocks that have any, as far as peers give them; how many are missing in the end. Where

@@ -1,7 +1,7 @@
 //! Single blocks that are missing: parents of blocks that came, and blocks that votes name. Asked for by root, back to
 //! one that is here, and imported from there on.
 
-use super::fetch::{By, Fetched, Fetcher};
+use super::fetch::{By, Failed, Fetched, Fetcher};
 use super::{Import, import};
 use crate::network::peer::{Offence, PeerView};
 use consensus::types::Root;
@@ -76,34 +76,55 @@ impl Lookups {
     }
 }
 
+/// Tries of one lookup, each without the peers that gave a wrong block before: a block's root does not tell whether its
+/// signature is right.
+const TRIES: usize = 3;
+
 /// Looks for a block and imports it with the ancestors that are missing. True if it is here in the end.
 pub(crate) async fn look_up(fetcher: &Fetcher, root: Root, from: Option<PeerId>) -> bool {
-    let Some(found) = walk_back(fetcher, root, from).await else {
-        return false;
-    };
+    let mut liars: Vec<PeerId> = Vec::new();
+    for _ in 0..TRIES {
+        let Some(found) = walk_back(fetcher, root, from, &liars).await else {
+            return false;
+        };
+        match import_all(fetcher, root, found).await {
+            Ok(()) => return fetcher.chain.snapshot().block(&root).is_some(),
+            Err(Some(liar)) => liars.push(liar),
+            Err(None) => return false,
+        }
+    }
+    false
+}
+
+/// Imports what was found, oldest first. The error names who gave a wrong block.
+async fn import_all(fetcher: &Fetcher, root: Root, found: Vec<(PeerId, Fetched)>) -> Result<(), Option<PeerId>> {
     for (peer, block) in found.into_iter().rev() {
         let block = match fetcher.with_data(vec![block], Some(peer), By::Root).await {
-            Ok(mut blocks) => blocks.pop(),
+            Ok(mut blocks) => blocks.pop().ok_or(None)?,
             Err(why) => {
                 tracing::debug!(%root, %why, "a block that is missing cannot be completed");
-                None
+                return Err(matches!(why, Failed::Peer(_)).then_some(peer));
             }
         };
-        let Some(block) = block else { return false };
         match import(&fetcher.chain, block).await {
             Import::Done => {}
             Import::Wrong(why) => {
                 fetcher.asker.report(peer, Offence::Invalid(why));
-                return false;
+                return Err(Some(peer));
             }
-            Import::Apart | Import::Later(_) => return false,
+            Import::Apart | Import::Later(_) => return Err(None),
         }
     }
-    fetcher.chain.snapshot().block(&root).is_some()
+    Ok(())
 }
 
 /// The block and those before it that are missing, newest first, with who gave each.
-async fn walk_back(fetcher: &Fetcher, root: Root, from: Option<PeerId>) -> Option<Vec<(PeerId, Fetched)>> {
+async fn walk_back(
+    fetcher: &Fetcher,
+    root: Root,
+    from: Option<PeerId>,
+    liars: &[PeerId],
+) -> Option<Vec<(PeerId, Fetched)>> {
     let mut found: Vec<(PeerId, Fetched)> = Vec::new();
     let mut next = root;
     let mut from = from;
@@ -112,7 +133,7 @@ async fn walk_back(fetcher: &Fetcher, root: Root, from: Option<PeerId>) -> Optio
             tracing::debug!(%root, "a block that is missing lies too deep; range sync is to bring it");
             return None;
         }
-        let (peer, block) = block_of_any(fetcher, next, from).await?;
+        let (peer, block) = block_of_any(fetcher, next, from, liars).await?;
         let snapshot = fetcher.chain.snapshot();
         let finalized = snapshot.finalized().epoch * consensus::preset::SLOTS_PER_EPOCH;
         if block.block.message.slot <= finalized {
@@ -126,9 +147,15 @@ async fn walk_back(fetcher: &Fetcher, root: Root, from: Option<PeerId>) -> Optio
     Some(found)
 }
 
-/// The block from whoever has it, `from` first.
-async fn block_of_any(fetcher: &Fetcher, root: Root, from: Option<PeerId>) -> Option<(PeerId, Fetched)> {
+/// The block from whoever has it but for `liars`, `from` first.
+async fn block_of_any(
+    fetcher: &Fetcher,
+    root: Root,
+    from: Option<PeerId>,
+    liars: &[PeerId],
+) -> Option<(PeerId, Fetched)> {
     let mut peers: Vec<PeerView> = fetcher.asker.peers();
+    peers.retain(|peer| !liars.contains(&peer.id));
     peers.sort_by_key(|peer| {
         let load = fetcher.asker.load(&peer.id);
         (Some(peer.id) != from, load, std::cmp::Reverse(peer.score))

@@ -65,7 +65,7 @@ const BACKFILL_FAILED_MS: u64 = 15_000;
 const BATCH_BYTES: u64 = 16 << 20;
 
 /// How long the import of one block may take before it counts as not possible now.
-const IMPORT_PATIENCE: Duration = Duration::from_secs(60);
+const IMPORT_PATIENCE: Duration = Duration::from_mins(1);
 
 /// Blocks whose data is being fetched at once: as few blocks as there are heads at a time.
 const DATA_AT_ONCE: usize = 4;
@@ -424,6 +424,10 @@ impl Syncing {
             Step::Complete => {
                 tracing::info!("history is complete down to slot {}", backfill.low());
                 return;
+            }
+            Step::Again(why) => {
+                tracing::debug!(low = backfill.low(), why, "history is asked of another peer");
+                BACKFILL_PAUSE_MS
             }
             Step::Later(why) => {
                 tracing::debug!(low = backfill.low(), why, "history waits");

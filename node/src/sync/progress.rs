@@ -70,14 +70,13 @@ impl Progress {
         self.told_ms = None;
     }
 
-    /// Slots a second, over the last minute.
-    fn rate(&self, now_ms: u64) -> f64 {
+    /// Slots, and the milliseconds that they took, over the last minute.
+    fn rate(&self, now_ms: u64) -> (u64, u64) {
         let Some((since, slot)) = self.samples.front() else {
-            return 0.0;
+            return (0, 1);
         };
         let head = self.samples.back().map_or(*slot, |(_, slot)| *slot);
-        let elapsed = now_ms.saturating_sub(*since).max(1);
-        head.saturating_sub(*slot) as f64 * 1000.0 / elapsed as f64
+        (head.saturating_sub(*slot), now_ms.saturating_sub(*since).max(1))
     }
 
     /// Whether nothing has moved for a while.
@@ -101,11 +100,14 @@ impl Progress {
                 "sync stands still at slot {head}, {behind} slots behind: {why}"
             ));
         }
-        let rate = self.rate(now_ms);
-        let left = if rate > 0.0 {
-            format!("{rate:.1} slots a second, {} left", duration(behind as f64 / rate))
-        } else {
-            "no rate yet".to_owned()
+        let (slots, ms) = self.rate(now_ms);
+        let left = match behind.saturating_mul(ms).checked_div(slots) {
+            Some(left_ms) => {
+                let tenths = slots.saturating_mul(10_000) / ms;
+                let left = duration(left_ms / 1000);
+                format!("{}.{} slots a second, {left} left", tenths / 10, tenths % 10)
+            }
+            None => "no rate yet".to_owned(),
         };
         Some(format!(
             "syncing: slot {head} of {target}, {behind} behind, {left}, {peers} peers have it"
@@ -114,9 +116,7 @@ impl Progress {
 }
 
 /// A time in the two units that say most.
-fn duration(seconds: f64) -> String {
-    // Truncation is meant; what is too large for the type is told as its largest.
-    let seconds = seconds as u64;
+fn duration(seconds: u64) -> String {
     let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
     match (days, hours, minutes) {
         (0, 0, 0) => format!("{seconds} s"),
@@ -156,7 +156,7 @@ mod tests {
 
     #[test]
     fn times_are_told_in_two_units() {
-        let told = [5.9, 65.0, 7380.0, 100_000.0].map(duration);
+        let told = [5, 65, 7380, 100_000].map(duration);
         assert_eq!(told, ["5 s", "1 min 5 s", "2 h 3 min", "1 d 3 h"]);
     }
 }

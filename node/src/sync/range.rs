@@ -74,13 +74,24 @@ enum State {
     Unproven,
 }
 
+/// What a peer gave for a batch.
+#[derive(Debug)]
+enum Answer {
+    /// Nothing, or what it was blamed for at once.
+    Useless,
+    /// These blocks, which did not rest on what was here.
+    Apart(Vec<Root>),
+    /// These blocks, which are in the chain now.
+    In(Vec<Root>),
+}
+
 /// Slots of a chain.
 #[derive(Debug)]
 struct Batch {
     count: u64,
     state: State,
-    /// Who gave which blocks for it, or none where an answer was no use.
-    attempts: Vec<(PeerId, Option<Vec<Root>>)>,
+    /// Who gave what for it.
+    attempts: Vec<(PeerId, Answer)>,
     /// The blocks of the last import.
     roots: Vec<Root>,
 }
@@ -215,7 +226,7 @@ impl Range {
             return;
         }
         batch.state = State::Wanted;
-        batch.attempts.push((peer, None));
+        batch.attempts.push((peer, Answer::Useless));
         self.give_up_where_hopeless(start);
     }
 
@@ -272,18 +283,19 @@ impl Range {
             }
             Outcome::Wrong(why) => {
                 batch.state = State::Wanted;
-                let roots = std::mem::take(&mut batch.roots);
-                batch.attempts.push((peer, Some(roots)));
+                batch.attempts.push((peer, Answer::Useless));
                 self.give_up_where_hopeless(start);
                 vec![(peer, Offence::Invalid(why))]
             }
             Outcome::Apart => {
-                loading.note(start, peer);
+                let roots = std::mem::take(&mut batch.roots);
+                batch.attempts.push((peer, Answer::Apart(roots)));
                 self.load_again(start, local);
                 Vec::new()
             }
             Outcome::Done => {
-                loading.note(start, peer);
+                let roots = batch.roots.clone();
+                batch.attempts.push((peer, Answer::In(roots)));
                 self.done(start, local, knows)
             }
         }
@@ -382,23 +394,14 @@ impl Loading {
         self.from_finalized = true;
     }
 
-    /// Keeps who gave what for a batch.
-    fn note(&mut self, start: Slot, peer: PeerId) {
-        if let Some(batch) = self.batches.get_mut(&start) {
-            let roots = batch.roots.clone();
-            batch.attempts.push((peer, Some(roots)));
-        }
-    }
-
     /// All batches before `end` are as the chain has them: forgets them, and tells who gave something else.
     fn prove(&mut self, end: Slot) -> Vec<Blame> {
         let rest = self.batches.split_off(&end);
         let proven = std::mem::replace(&mut self.batches, rest);
         let mut blames: Vec<Blame> = Vec::new();
         for batch in proven.into_values() {
-            for (peer, roots) in batch.attempts {
-                let differs = roots.is_some_and(|roots| roots != batch.roots);
-                if differs && blames.iter().all(|(known, _)| *known != peer) {
+            for peer in batch.liars() {
+                if blames.iter().all(|(known, _)| *known != peer) {
                     blames.push((
                         peer,
                         Offence::Wrong("it gave other blocks for slots than the chain has"),
@@ -459,6 +462,27 @@ impl Loading {
 }
 
 impl Batch {
+    /// Who gave other blocks than the chain has, now that it is known to have all that any answer brought into it: what
+    /// is in is right, and who gave less of it left blocks out. Where two answers brought in different blocks the slots
+    /// lie on a fork, and nobody is blamed.
+    fn liars(&self) -> Vec<PeerId> {
+        let brought = self.attempts.iter().filter_map(|(_, answer)| match answer {
+            Answer::In(roots) => Some(roots),
+            Answer::Useless | Answer::Apart(_) => None,
+        });
+        let Some(right) = brought.clone().max_by_key(|roots| roots.len()) else {
+            return Vec::new();
+        };
+        if !brought.flatten().all(|root| right.contains(root)) {
+            return Vec::new();
+        }
+        let lied = self.attempts.iter().filter(|(_, answer)| match answer {
+            Answer::Useless => false,
+            Answer::Apart(roots) | Answer::In(roots) => roots != right,
+        });
+        lied.map(|(peer, _)| *peer).collect()
+    }
+
     /// Whether it takes up memory or a peer.
     fn is_busy(&self) -> bool {
         matches!(self.state, State::Loading(_) | State::Loaded(..) | State::Importing(_))
@@ -538,7 +562,7 @@ mod tests {
                 if self.range.target().is_none() {
                     return;
                 }
-                let mut flying = Vec::new();
+                let mut flying: Vec<(Slot, u64, PeerId)> = Vec::new();
                 let mut busy: HashSet<PeerId> = HashSet::new();
                 while let Some((start, count, id)) = self
                     .range
