@@ -2,11 +2,13 @@
 
 use crate::exit::Failure;
 use crate::{logging, network};
+use ::node::network::options::{TARGET_PEERS, static_peer};
+use ::node::network::{NetworkOptions, bootnodes};
 use ::node::options::{Address, EngineChoice, Options};
 use clap::Args as ClapArgs;
 use consensus::types::ExecutionAddress;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Follow the chain, serve validator clients
@@ -47,9 +49,72 @@ pub(crate) struct Args {
     #[arg(long, value_name = "PORT", default_value_t = 5052, help_heading = "Beacon API")]
     http_port: u16,
 
+    /// Where to listen for peers; repeat it for several addresses, of IPv4 and IPv6
+    #[arg(long, value_name = "IP", default_value = "0.0.0.0", help_heading = "Peers")]
+    listen_address: Vec<IpAddr>,
+    /// The port for peers, TCP, and UDP for discovery; 0 takes a free one
+    #[arg(long, value_name = "PORT", default_value_t = 9000, help_heading = "Peers")]
+    port: u16,
+    /// The port for peers by QUIC, UDP; 0 takes a free one
+    #[arg(long, value_name = "PORT", default_value_t = 9001, help_heading = "Peers")]
+    quic_port: u16,
+    /// The address by which others reach this node, where it cannot find out; repeat it for IPv4 and IPv6
+    #[arg(long, value_name = "IP", help_heading = "Peers")]
+    advertise_address: Vec<IpAddr>,
+    /// Dial and tell addresses of private networks on a public network too
+    #[arg(long, help_heading = "Peers")]
+    allow_private: bool,
+    /// Where to find peers: node records (enr:…) with commas between, a file of them, or a folder with
+    /// bootstrap_nodes.yaml; beside those of the network
+    #[arg(long, value_name = "ENR|FILE|DIR", help_heading = "Peers")]
+    bootnodes: Vec<String>,
+    /// A peer to stay connected with: a multiaddress with its id, or its node record; repeat it for others
+    #[arg(long, value_name = "ADDRESS|ENR", help_heading = "Peers")]
+    static_peer: Vec<String>,
+    /// How many peers to have
+    #[arg(long, value_name = "COUNT", default_value_t = TARGET_PEERS, help_heading = "Peers")]
+    target_peers: usize,
+    /// Keep and serve all columns of data, not only a part; takes some Mbit/s and a terabyte of disk on mainnet
+    #[arg(long, help_heading = "Peers")]
+    supernode: bool,
+    /// A server that resolves names of peers; the system's by default; repeat it for others
+    #[arg(long, value_name = "IP", help_heading = "Peers")]
+    dns: Vec<IpAddr>,
+    /// Do not look for peers; only those that are named are called
+    #[arg(long, help_heading = "Peers")]
+    no_discovery: bool,
+    /// Have no peers at all: for a local chain of one node
+    #[arg(long, help_heading = "Peers")]
+    alone: bool,
+
     /// error, warn, info, debug or trace
     #[arg(long, value_name = "LEVEL", default_value = "info")]
     log_level: String,
+}
+
+/// What the flags say of peers.
+fn network_options(args: &Args) -> Result<NetworkOptions, Failure> {
+    let wrong = |error| Failure::usage(format!("{error:#}"));
+    let mut boot_nodes = bootnodes::of_operator(&args.bootnodes).map_err(wrong)?;
+    let folder = Path::new(&args.network);
+    if folder.is_dir() {
+        boot_nodes.extend(bootnodes::of_folder(folder).map_err(wrong)?);
+    }
+    let static_peers: anyhow::Result<Vec<_>> = args.static_peer.iter().map(|text| static_peer(text)).collect();
+    Ok(NetworkOptions {
+        listen: args.listen_address.clone(),
+        port: args.port,
+        quic_port: args.quic_port,
+        advertise: args.advertise_address.clone(),
+        allow_private: args.allow_private,
+        bootnodes: boot_nodes,
+        static_peers: static_peers.map_err(wrong)?,
+        folder: args.datadir.join("node").join("network"),
+        target_peers: args.target_peers,
+        supernode: args.supernode,
+        dns: args.dns.clone(),
+        discovery: !args.no_discovery,
+    })
 }
 
 /// Runs the node until it is stopped.
@@ -66,6 +131,11 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
             jwt: args.execution_jwt,
         }
     };
+    let peers = if args.alone {
+        None
+    } else {
+        Some(network_options(&args)?)
+    };
     let options = Options {
         config,
         datadir: args.datadir.join("node"),
@@ -77,6 +147,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
             ip: args.http_address,
             port: args.http_port,
         },
+        network: peers,
     };
     ::node::options::run(options).map_err(|error| Failure::running(format!("{error:#}")))?;
     Ok(ExitCode::SUCCESS)

@@ -63,7 +63,13 @@ impl Chain {
     fn node(&self) -> Child {
         self.start(
             "node.log",
-            &["node", "--dev-engine", "--http-port", &self.api.port().to_string()],
+            &[
+                "node",
+                "--dev-engine",
+                "--alone",
+                "--http-port",
+                &self.api.port().to_string(),
+            ],
         )
     }
 

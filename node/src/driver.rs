@@ -1,12 +1,14 @@
 //! Between the chain thread and the execution client: payloads to be executed, the head to follow. The chain never
 //! waits for either; answers come back as events.
 
-use crate::chain::{Chain, EngineAnswer, Event};
+use crate::chain::{Chain, EngineAnswer, Event, Want};
 use crate::execution::{Engine, ForkchoiceState, PayloadStatus, check_payload};
+use crate::production::Sidecars;
 use crate::stop::Stop;
+use crate::work::{Busy, Lane};
 use consensus::Fork;
 use consensus::fork_choice::ExecutionVerdict;
-use consensus::helpers::misc::compute_epoch_at_slot;
+use consensus::helpers::misc::{compute_epoch_at_slot, kzg_commitment_to_versioned_hash};
 use consensus::transition::NewPayloadRequest;
 use consensus::types::{Hash32, PowBlock, Root, SignedBeaconBlock};
 use std::collections::VecDeque;
@@ -19,6 +21,9 @@ const CALLS_MAX: usize = 64;
 
 /// Payloads that the engine is given at once: it executes one after the other, but one that hangs must not hold up all.
 const CALLS_AT_ONCE: usize = 4;
+
+/// Blocks whose blobs may be asked for: one comes every slot, an answer takes a second at most.
+const BLOBS_MAX: usize = 8;
 
 /// Blocks before the merge that are kept: the last two of two chains.
 const TERMINAL_BLOCKS_MAX: usize = 4;
@@ -38,6 +43,7 @@ pub(crate) struct Forkchoice {
 pub(crate) struct EngineDriver {
     calls: mpsc::Sender<(Root, Arc<SignedBeaconBlock>)>,
     forkchoice: watch::Sender<Option<Forkchoice>>,
+    blobs: mpsc::Sender<(Root, Arc<SignedBeaconBlock>)>,
     /// The last blocks before the merge that were asked for, newest last.
     terminal: Arc<Mutex<VecDeque<PowBlock>>>,
 }
@@ -46,6 +52,7 @@ pub(crate) struct EngineDriver {
 pub(crate) struct EngineEnds {
     calls: mpsc::Receiver<(Root, Arc<SignedBeaconBlock>)>,
     forkchoice: watch::Receiver<Option<Forkchoice>>,
+    blobs: mpsc::Receiver<(Root, Arc<SignedBeaconBlock>)>,
 }
 
 impl EngineDriver {
@@ -53,14 +60,17 @@ impl EngineDriver {
     pub(crate) fn new() -> (EngineDriver, EngineEnds) {
         let (calls, calls_end) = mpsc::channel(CALLS_MAX);
         let (forkchoice, forkchoice_end) = watch::channel(None);
+        let (blobs, blobs_end) = mpsc::channel(BLOBS_MAX);
         let driver = EngineDriver {
             calls,
             forkchoice,
+            blobs,
             terminal: Arc::default(),
         };
         let ends = EngineEnds {
             calls: calls_end,
             forkchoice: forkchoice_end,
+            blobs: blobs_end,
         };
         (driver, ends)
     }
@@ -82,6 +92,14 @@ impl EngineDriver {
         match self.calls.try_send((root, Arc::clone(block))) {
             Ok(()) => None,
             Err(_) => answer(ExecutionVerdict::Unavailable, Some("too many payloads wait".into())),
+        }
+    }
+
+    /// Asks the engine for the blobs of a block; what it has comes back as sidecars. Nothing happens where too many
+    /// such questions wait: columns come from peers too.
+    pub(crate) fn want_blobs(&self, root: Root, block: &Arc<SignedBeaconBlock>) {
+        if self.blobs.try_send((root, Arc::clone(block))).is_err() {
+            tracing::debug!(%root, "the execution client is not asked for blobs: too many questions wait");
         }
     }
 
@@ -134,6 +152,7 @@ pub(crate) async fn run(driver: EngineDriver, engine: Arc<Engine>, chain: Chain,
     let EngineEnds {
         mut calls,
         mut forkchoice,
+        mut blobs,
     } = ends;
     let follow = async {
         while forkchoice.changed().await.is_ok() {
@@ -153,10 +172,59 @@ pub(crate) async fn run(driver: EngineDriver, engine: Arc<Engine>, chain: Chain,
             running.spawn(async move { execute(&driver, &engine, &chain, root, &block).await });
         }
     };
+    let fetch = async {
+        while let Some((root, block)) = blobs.recv().await {
+            fetch_blobs(&engine, &chain, root, block).await;
+        }
+    };
     tokio::select! {
         () = stop.stopped() => {}
-        ((), ()) = async { tokio::join!(follow, execute) } => {}
+        ((), (), ()) = async { tokio::join!(follow, execute, fetch) } => {}
     }
+}
+
+/// Blobs that the engine has of a block become its sidecars; they are not checked, since the engine has.
+async fn fetch_blobs(engine: &Engine, chain: &Chain, root: Root, block: Arc<SignedBeaconBlock>) {
+    let fork = chain.config().fork_at_epoch(compute_epoch_at_slot(block.message.slot));
+    let commitments = &block.message.body.blob_kzg_commitments;
+    let hashes: Vec<_> = commitments.iter().map(kzg_commitment_to_versioned_hash).collect();
+    let found = match engine.get_blobs(fork, &hashes).await {
+        Ok(found) => found.into_iter().collect::<Option<Vec<_>>>(),
+        Err(error) => {
+            tracing::debug!(%error, "the execution client gives no blobs");
+            None
+        }
+    };
+    let Some(found) = found.filter(|found| found.len() == hashes.len()) else {
+        return;
+    };
+    let custody = chain.custody().held();
+    let made = chain.work().run(Lane::Column, move || {
+        let (blobs, proofs): (Vec<_>, Vec<_>) = found.into_iter().map(|found| (found.blob, found.proofs)).unzip();
+        crate::publish::sidecars_of(fork, &block, blobs, &proofs.concat())
+    });
+    let sidecars = match made.await {
+        Ok(Ok(sidecars)) => sidecars,
+        Ok(Err(why)) => {
+            tracing::warn!(%why, "the execution client gave blobs that do not fit");
+            return;
+        }
+        Err(Busy) => return,
+    };
+    let (mut columns, mut blobs) = (Vec::new(), Vec::new());
+    match sidecars {
+        Sidecars::None => return,
+        Sidecars::Blobs(made) => blobs.extend(made.into_iter().map(Arc::new)),
+        Sidecars::Columns(made) => {
+            let sampled = made.into_iter().filter(|column| custody.samples(column.index));
+            columns.extend(sampled.map(Arc::new));
+        }
+    }
+    tracing::debug!(%root, columns = columns.len(), blobs = blobs.len(), "blobs from the execution client");
+    if !columns.is_empty() {
+        chain.want(Want::Columns(columns.clone()));
+    }
+    chain.add_sidecars(root, columns, blobs).await;
 }
 
 async fn execute(driver: &EngineDriver, engine: &Engine, chain: &Chain, root: Root, block: &SignedBeaconBlock) {

@@ -7,6 +7,7 @@
 pub mod api;
 pub mod chain;
 pub mod clock;
+pub mod custody;
 mod disk;
 mod driver;
 pub mod execution;
@@ -21,6 +22,7 @@ pub mod publish;
 pub mod run;
 pub mod start;
 pub mod stop;
+pub mod sync;
 pub mod work;
 
 #[cfg(test)]

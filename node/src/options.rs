@@ -3,6 +3,8 @@
 use crate::clock::{self, Clock};
 use crate::execution::{DevEngine, Engine};
 use crate::forks;
+use crate::network::NetworkOptions;
+use crate::network::node_key::NodeKey;
 use crate::run::{Parts, Running, start};
 use crate::start::{Anchor, decode_state};
 use crate::stop::Stop;
@@ -55,6 +57,8 @@ pub struct Options {
     pub fee_recipient: ExecutionAddress,
     /// Where the Beacon API listens.
     pub http: Address,
+    /// The peers; none for a node that stays alone.
+    pub network: Option<NetworkOptions>,
 }
 
 /// Runs a node until a signal stops it or something fails.
@@ -104,7 +108,7 @@ pub async fn begin(options: Options, stop: Stop) -> Result<Running> {
         // It keeps nothing of its own on disk.
         engine.trust(anchor.state.at, &anchor.state.latest_execution_payload_header);
     }
-    let running = start(
+    let mut running = start(
         Parts {
             config,
             anchor,
@@ -116,6 +120,10 @@ pub async fn begin(options: Options, stop: Stop) -> Result<Running> {
         stop,
     )
     .await?;
+    if let Some(network) = options.network {
+        let key = NodeKey::load_or_create(&network.folder)?;
+        running.connect(&key, network).await?;
+    }
     let address = SocketAddr::new(options.http.ip, options.http.port);
     let listener = tokio::net::TcpListener::bind(address).await;
     let listener =

@@ -1,16 +1,20 @@
 //! The node put together: the only place where threads and channels are made.
 
-use crate::api::{self, Alone, ApiContext, ApiOptions};
-use crate::chain::{Actor, Ahead, Chain, Event, Head, Imported, NewBlock, Pending, Snapshot, Source, States};
+use crate::api::{self, Alone, ApiContext, ApiOptions, Network};
+use crate::chain::{Actor, Ahead, Chain, Event, Head, Imported, NewBlock, Pending, Sidecars, Snapshot, Source, States};
 use crate::clock::Clock;
+use crate::custody::Custody;
 use crate::disk::{self, Disk};
 use crate::driver::{self, EngineDriver};
 use crate::execution::Engine;
 use crate::forks;
+use crate::network::node_key::NodeKey;
+use crate::network::{self, NetworkHandle, NetworkOptions};
 use crate::pools::Pools;
 use crate::produce::Producer;
 use crate::start::{Anchor, blocks_after};
 use crate::stop::Stop;
+use crate::sync::{self, SyncStatus};
 use crate::work::Work;
 use anyhow::{Context as _, Result};
 use consensus::Config;
@@ -26,7 +30,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use storage::Storage;
 use tokio::net::TcpListener;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 
 /// Events that may wait for the chain thread. Every waiting vote of a slot may be one; the thread takes microseconds for
 /// each.
@@ -34,6 +38,10 @@ const EVENTS_MAX: usize = 8192;
 
 /// Events that a slow subscriber may be behind before it loses the oldest.
 const SUBSCRIBERS_BEHIND_MAX: usize = 4096;
+
+/// Wishes of the chain that may wait for sync: a block or its data each, of which few are missing at once; what is lost
+/// is wished for again.
+const WANTS_MAX: usize = 256;
 
 /// What a node is made of.
 pub struct Parts {
@@ -63,6 +71,8 @@ pub struct Running {
     pub storage: Storage,
     /// The execution client.
     pub engine: Arc<Engine>,
+    /// Its peers; none for a node that is alone.
+    pub network: Option<NetworkHandle>,
     /// How it is stopped.
     pub stop: Stop,
     threads: Vec<JoinHandle<()>>,
@@ -129,6 +139,10 @@ pub async fn start(parts: Parts, stop: Stop) -> Result<Running> {
         subscribers: broadcast::channel(SUBSCRIBERS_BEHIND_MAX).0,
         work: Work::new(),
         states: Arc::new(States::default()),
+        custody: Custody::stored(Arc::clone(&parts.config), &parts.storage)?,
+        columns: Arc::default(),
+        wants: broadcast::channel(WANTS_MAX).0,
+        sync: watch::channel(SyncStatus::default()).0,
     };
     let pools = Arc::new(Pools::new());
     let (driver, ends) = EngineDriver::new();
@@ -156,6 +170,7 @@ pub async fn start(parts: Parts, stop: Stop) -> Result<Running> {
         producer,
         storage: parts.storage,
         engine,
+        network: None,
         stop,
         threads,
     })
@@ -193,6 +208,7 @@ fn start_threads(
         fast: beginning.fast,
         seen: Seen::new(),
         pending: Pending::default(),
+        sidecars: Sidecars::default(),
         later: BTreeMap::new(),
         later_count: 0,
         keys: beginning.keys,
@@ -219,15 +235,33 @@ fn start_threads(
 }
 
 impl Running {
+    /// Connects the node with peers, and has it catch up with them and follow.
+    pub async fn connect(&mut self, key: &NodeKey, options: NetworkOptions) -> Result<()> {
+        let network = network::start(&self.chain, &self.storage, key, options, self.stop.clone()).await?;
+        tokio::spawn(sync::run(
+            self.chain.clone(),
+            self.storage.clone(),
+            Arc::new(network.clone()),
+            self.chain.custody().clone(),
+            self.stop.clone(),
+        ));
+        self.network = Some(network);
+        Ok(())
+    }
+
     /// Serves the Beacon API on a listener until the node stops.
     pub fn serve(&self, listener: TcpListener) {
+        let network: Arc<dyn Network> = match &self.network {
+            Some(network) => Arc::new(network.clone()),
+            None => Arc::new(Alone),
+        };
         let context = ApiContext::new(
             self.chain.clone(),
             Arc::clone(&self.pools),
             Arc::clone(&self.producer),
             self.storage.clone(),
             Arc::clone(&self.engine),
-            Arc::new(Alone),
+            network,
             self.stop.clone(),
         );
         tokio::spawn(async move {
@@ -300,7 +334,7 @@ const PREPARE_SHARE: u64 = 3;
 async fn tick(chain: Chain, producer: Arc<Producer>, stop: Stop) {
     let mut interval = tokio::time::interval(TICK);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
-    let mut prepared = None;
+    let (mut prepared, mut custody_slot) = (None, None);
     loop {
         tokio::select! {
             _ = interval.tick() => {}
@@ -317,6 +351,10 @@ async fn tick(chain: Chain, producer: Arc<Producer>, stop: Stop) {
         }
         let slots = chain.clock().slots();
         let (next, start_ms) = slots.next_slot(now_ms);
+        if custody_slot != Some(next) {
+            custody_slot = Some(next);
+            chain.custody().attach(producer.prepared());
+        }
         let due = start_ms.saturating_sub(slots.slot_duration_ms / PREPARE_SHARE) <= now_ms;
         if due && prepared != Some(next) {
             prepared = Some(next);

@@ -6,9 +6,12 @@
 mod api;
 mod blobs;
 mod chain;
+mod discovery;
 mod engine;
 mod finality;
+mod network;
 mod operations;
 mod packing;
 mod pools;
 mod production;
+mod sync;

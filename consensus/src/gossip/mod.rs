@@ -57,7 +57,9 @@ pub use beacon_attestation::{validate_beacon_attestation_gossip, validate_single
 pub use beacon_block::validate_beacon_block_gossip;
 pub use blob_sidecar::validate_blob_sidecar_gossip;
 pub use bls_to_execution_change::validate_bls_to_execution_change_gossip;
-pub use data_column_sidecar::validate_data_column_sidecar_gossip;
+pub use data_column_sidecar::{
+    INVALID_CELL_PROOFS, validate_data_column_sidecar_gossip, validate_data_column_sidecar_gossip_but_proofs,
+};
 pub use execution_payload::validate_execution_payload_gossip;
 pub use execution_payload_bid::{is_gas_limit_target_compatible, validate_execution_payload_bid_gossip};
 pub use light_client::{validate_light_client_finality_update_gossip, validate_light_client_optimistic_update_gossip};

@@ -1,5 +1,6 @@
 //! What the API asks the network part of the node. A node without one is alone, and content with that.
 
+use crate::network::peer::Outgoing;
 use consensus::Fork;
 use consensus::ssz::Ssz;
 use consensus::types::{CommitteeIndex, Epoch, MetaData, Slot, ValidatorIndex};
@@ -110,6 +111,9 @@ pub trait Network: Debug + Send + Sync {
 
     /// Validators of this node are in sync committees.
     fn subscribe_sync_committees(&self, subscriptions: Vec<SyncSubscription>);
+
+    /// Sends to all peers. What does not fit into the queue is dropped and counted.
+    fn publish(&self, outgoing: Outgoing);
 }
 
 /// A node without a network: for a local chain of one.
@@ -138,4 +142,6 @@ impl Network for Alone {
     fn subscribe_committees(&self, _: Vec<CommitteeSubscription>) {}
 
     fn subscribe_sync_committees(&self, _: Vec<SyncSubscription>) {}
+
+    fn publish(&self, _: Outgoing) {}
 }

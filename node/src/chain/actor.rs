@@ -1,16 +1,21 @@
 //! The chain thread: owns the fork choice and is its only writer. It waits for nothing but its queue; what is dear is
 //! done by workers and comes back as a value.
 
-use super::handle::{Chain, ChainEvent, Event, Imported, NewBlock};
+use super::handle::{Chain, ChainEvent, Event, Imported, NewBlock, Source};
 use super::import::{CheckedBlock, EngineAnswer, check_block};
+use super::intake::Want;
 use super::message::{CheckedMessage, Effect};
 use super::pending::{For, Pending};
+use super::sidecars::Sidecars;
 use super::snapshot::{Ahead, Head, Snapshot};
 use crate::disk::{Disk, Kept, Write};
 use crate::driver::{EngineDriver, Forkchoice};
+use crate::network::peer::Offence;
 use crate::pools::Pools;
 use crate::work::{Busy, Lane};
-use consensus::fork_choice::{BlockAction, ExecutionVerdict, FastConfirmationStore, Store, ValidAttestation};
+use consensus::fork_choice::{
+    BlockAction, DataAvailability, ExecutionVerdict, FastConfirmationStore, Store, ValidAttestation,
+};
 use consensus::gossip::{Seen, Verdict};
 use consensus::helpers::misc::{compute_epoch_at_slot, compute_start_slot_at_epoch};
 use consensus::keys::Keys;
@@ -18,6 +23,7 @@ use consensus::slot_clock::Deadline;
 use consensus::ssz::Ssz;
 use consensus::types::{Checkpoint, Epoch, Hash32, Root, Slot};
 use consensus::{Fork, Invalid, ensure};
+use libp2p::PeerId;
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::sync::{Arc, PoisonError};
@@ -37,6 +43,8 @@ pub(crate) struct Actor {
     pub(crate) fast: FastConfirmationStore,
     pub(crate) seen: Seen,
     pub(crate) pending: Pending,
+    /// Columns and blobs whose block has not come.
+    pub(crate) sidecars: Sidecars,
     /// Votes by the slot from which they count.
     pub(crate) later: BTreeMap<Slot, Vec<ValidAttestation>>,
     pub(crate) later_count: usize,
@@ -83,11 +91,18 @@ impl Actor {
             Event::Block(new, answer) => {
                 // A block may come some milliseconds into its slot, before the next tick.
                 self.on_tick(self.chain.clock.now_ms());
-                self.on_block(*new, answer);
+                self.on_block(*new, answer, None);
             }
             Event::Checked(checked) => self.on_checked(checked),
             Event::Executed(root, answer) => self.on_executed(root, answer),
             Event::Ahead(ahead) => self.on_ahead(ahead),
+            Event::GossipBlock(gossip) => {
+                self.on_tick(self.chain.clock.now_ms());
+                self.on_gossip_block(*gossip);
+            }
+            Event::Sidecars(sidecars) => self.on_sidecars(sidecars),
+            Event::Data(checked) => self.on_data(*checked),
+            Event::Missing(root, answer) => self.on_missing(root, answer),
             Event::Messages(messages) => messages.into_iter().for_each(|message| self.on_message(message)),
             Event::ProposerHead(slot, answer) => {
                 let head = self.store.get_head();
@@ -100,7 +115,7 @@ impl Actor {
         }
     }
 
-    fn current_slot(&self) -> Slot {
+    pub(crate) fn current_slot(&self) -> Slot {
         self.store.get_current_slot()
     }
 
@@ -125,6 +140,7 @@ impl Actor {
             self.pools.prune(slot);
             self.report(slot);
         }
+        self.tick_data(now_ms, slot > before);
         self.confirm(now_ms, slot);
     }
 
@@ -177,7 +193,8 @@ impl Actor {
         }
     }
 
-    fn on_block(&mut self, new: NewBlock, answer: Option<oneshot::Sender<Imported>>) {
+    /// A block, with the peer that sent it where it is one to be blamed.
+    pub(crate) fn on_block(&mut self, new: NewBlock, answer: Option<oneshot::Sender<Imported>>, from: Option<PeerId>) {
         let block = &new.block.message;
         let fork = self.store.config().fork_at_epoch(compute_epoch_at_slot(block.slot));
         let root = block.hash_tree_root(fork);
@@ -188,7 +205,20 @@ impl Actor {
         let bytes = new.block.encoded_len(fork, &[]);
         let slot = self.current_slot();
         if self.pending.insert(root, new, bytes, slot, answer) {
+            for sidecar in self.sidecars.take(&root) {
+                self.pending.add_sidecar(&root, sidecar);
+            }
+            if let Some(waiting) = self.pending.get_mut(&root) {
+                waiting.from = from;
+            }
             self.start(root);
+        } else {
+            self.look_for_data(root);
+            if let Some(waiting) = self.pending.get_mut(&root)
+                && waiting.wanted != For::Answers
+            {
+                waiting.answer(&Imported::Waiting("it waits already".into()));
+            }
         }
     }
 
@@ -213,6 +243,13 @@ impl Actor {
                 _ => format!("it is of slot {}, the clock says {current_slot}", block.slot),
             };
             waiting.answer(&Imported::Waiting(sentence));
+            let (from, source) = (waiting.from, waiting.new.source);
+            if let For::Parent(root) = wanted
+                && source != Source::Replay
+                && self.pending.get_mut(&root).is_none()
+            {
+                self.chain.want(Want::Block { root, from });
+            }
             return;
         }
         waiting.wanted = For::Answers;
@@ -235,7 +272,9 @@ impl Actor {
             if let Some(answer) = engine.execute(fork, root, &new.block) {
                 chain.tell_certainly(Event::Executed(root, answer));
             }
-            let checked = check_block(&snapshot, root, &new, |hash| engine.terminal_block(hash));
+            let checked = check_block(&snapshot, &chain.custody.held(), root, &new, |hash| {
+                engine.terminal_block(hash)
+            });
             chain.tell_certainly(Event::Checked(Box::new(checked)));
         });
         if self.chain.work.push(Lane::Block, job) == Err(Busy) {
@@ -243,7 +282,7 @@ impl Actor {
         }
     }
 
-    fn give_up(&mut self, root: Root, why: &str) {
+    pub(crate) fn give_up(&mut self, root: Root, why: &str) {
         if let Some(mut waiting) = self.pending.remove(&root) {
             waiting.answer(&Imported::Waiting(why.into()));
         }
@@ -278,7 +317,7 @@ impl Actor {
     }
 
     /// Acts on a block once worker and engine have answered.
-    fn decide(&mut self, root: Root) {
+    pub(crate) fn decide(&mut self, root: Root) {
         let Some(mut waiting) = self.pending.remove(&root) else {
             return;
         };
@@ -294,6 +333,10 @@ impl Actor {
         let (Some(checked), execution) = (waiting.checked.take(), waiting.execution.take()) else {
             return;
         };
+        if !refused && checked.data == DataAvailability::Missing {
+            self.await_data(root, waiting, checked, execution);
+            return;
+        }
         let execution = execution.map_or(ExecutionVerdict::Unavailable, |answer| answer.verdict);
         let execution = match execution {
             // Spec: sync/optimistic.md, "Helpers": not on top of a chain without payloads that is young.
@@ -335,6 +378,10 @@ impl Actor {
             BlockAction::Ignore(_) => Imported::Known,
             BlockAction::Reject(why) => {
                 tracing::warn!(%root, slot = waiting.new.block.message.slot, %why, "a block was refused");
+                // For a payload that only the execution client can judge nobody is blamed: peers pass it on unjudged.
+                if let (true, Some(from)) = (refused, waiting.from) {
+                    self.chain.want(Want::Offence(from, Offence::Invalid(why.clone())));
+                }
                 Imported::Rejected(why)
             }
             BlockAction::DelayUntilParent(parent) | BlockAction::DelayUntilPayload(parent) => {
@@ -350,14 +397,14 @@ impl Actor {
                 return;
             }
             BlockAction::DelayUntilExecution => {
-                self.put_aside(root, waiting, For::Engine, "the execution client does not answer");
+                self.put_aside(root, waiting, For::Engine, ENGINE_SILENT);
                 return;
             }
         };
         waiting.answer(&imported);
     }
 
-    fn put_aside(&mut self, root: Root, mut waiting: super::pending::Waiting, wanted: For, sentence: &str) {
+    pub(crate) fn put_aside(&mut self, root: Root, mut waiting: super::pending::Waiting, wanted: For, sentence: &str) {
         waiting.wanted = wanted;
         waiting.answer(&Imported::Waiting(sentence.into()));
         self.pending.put_back(root, waiting);
@@ -390,11 +437,14 @@ impl Actor {
         let optimistic = self.store.blocks().is_optimistic(&root);
         let slot = waiting.new.block.message.slot;
         let answers = waiting.take_answers();
-        if waiting.new.source == super::handle::Source::Replay {
+        if waiting.new.source == Source::Replay {
             for answer in answers {
                 let _ = answer.send(Imported::Done);
             }
         } else {
+            // Sampled columns that are not this node's to keep have done their service.
+            let held = self.chain.custody.held();
+            waiting.new.columns.retain(|column| held.keeps(column.index));
             self.disk.write(Write::Block {
                 root,
                 block: Arc::clone(&waiting.new.block),
@@ -621,6 +671,9 @@ impl Actor {
         }
     }
 }
+
+/// What whoever handed in a block is told while the engine is silent.
+pub(crate) const ENGINE_SILENT: &str = "the execution client does not answer";
 
 /// How long before the attestation deadline fast confirmation runs: the head must not change between it and the votes,
 /// and it takes some milliseconds.

@@ -3,13 +3,15 @@
 use super::message::{Message, Submitted};
 use super::snapshot::Snapshot;
 use crate::clock::Clock;
+use crate::custody::Custody;
+use crate::sync::SyncStatus;
 use crate::work::{Busy, Lane, Work};
 use consensus::types::{BlobIndex, BlobSidecar, DataColumnSidecar, Root, SignedBeaconBlock, Slot};
 use consensus::{Config, Invalid, State};
 use std::sync::mpsc::{SyncSender, TrySendError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::{broadcast, oneshot};
+use tokio::sync::{broadcast, oneshot, watch};
 
 /// Where a block came from: decides on limits and on who is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,6 +122,14 @@ pub(crate) enum Event {
     Ahead(super::snapshot::Ahead),
     /// Workers have checked messages.
     Messages(Vec<super::message::CheckedMessage>),
+    /// A worker has checked a block of gossip.
+    GossipBlock(Box<super::intake::GossipBlock>),
+    /// Columns and blobs that were checked.
+    Sidecars(Vec<super::intake::CheckedSidecar>),
+    /// A worker has looked at the data of a waiting block.
+    Data(Box<super::data::CheckedData>),
+    /// What does this waiting block lack?
+    Missing(Root, oneshot::Sender<Option<Vec<u64>>>),
     /// Which block should the proposer of this slot build on?
     ProposerHead(Slot, oneshot::Sender<Root>),
     /// End, after what is waiting.
@@ -136,6 +146,10 @@ pub struct Chain {
     pub(crate) subscribers: broadcast::Sender<ChainEvent>,
     pub(crate) work: Work,
     pub(crate) states: Arc<super::states::States>,
+    pub(crate) custody: Custody,
+    pub(crate) columns: Arc<super::intake::ColumnQueue>,
+    pub(crate) wants: broadcast::Sender<super::Want>,
+    pub(crate) sync: watch::Sender<SyncStatus>,
 }
 
 impl std::fmt::Debug for Chain {
@@ -153,6 +167,32 @@ impl Chain {
     /// The wall clock.
     pub fn clock(&self) -> &Clock {
         &self.clock
+    }
+
+    /// Which columns this node keeps.
+    pub fn custody(&self) -> &Custody {
+        &self.custody
+    }
+
+    /// How far behind its peers this node is, as sync sees it.
+    pub fn sync_status(&self) -> SyncStatus {
+        *self.sync.borrow()
+    }
+
+    /// What the chain asks of sync from now on. A subscriber that falls far behind loses the oldest; what is still
+    /// wanted is asked for again with the next slot.
+    pub fn wants(&self) -> broadcast::Receiver<super::Want> {
+        self.wants.subscribe()
+    }
+
+    /// How many listen to what the chain asks of sync.
+    pub fn wants_listeners(&self) -> usize {
+        self.wants.receiver_count()
+    }
+
+    /// Asks sync for something; without a network nobody listens.
+    pub(crate) fn want(&self, want: super::Want) {
+        let _ = self.wants.send(want);
     }
 
     /// The lanes to the workers.

@@ -2,6 +2,7 @@
 //! entered by the chain thread.
 
 use super::handle::{Chain, Event};
+use super::intake::Want;
 use super::snapshot::Snapshot;
 use crate::pools::Entry;
 use crate::work::{Busy, Lane};
@@ -14,7 +15,7 @@ use consensus::gossip::{
 };
 use consensus::signing::Context;
 use consensus::types::{
-    Attestation, AttesterSlashing, ProposerSlashing, SignedAggregateAndProof, SignedBLSToExecutionChange,
+    Attestation, AttesterSlashing, ProposerSlashing, Root, SignedAggregateAndProof, SignedBLSToExecutionChange,
     SignedContributionAndProof, SignedVoluntaryExit, SingleAttestation, Slot, SubnetID, SyncCommitteeMessage,
     ValidatorIndex,
 };
@@ -129,11 +130,36 @@ fn push(chain: &Chain, lane: Lane, batch: Vec<(Message, oneshot::Sender<Verdict>
         for (checked, answer) in checked.iter_mut().zip(answers) {
             checked.answer = Some(answer);
         }
+        for root in named_blocks(&snapshot, &checked) {
+            chain_of_job.want(Want::Block { root, from: None });
+        }
         chain_of_job.tell_certainly(Event::Messages(checked));
     });
     if chain.work().push(lane, job) == Err(Busy) {
         tracing::debug!(lane = lane.name(), "messages were dropped: the lane is full");
     }
+}
+
+/// Blocks that are not here and that votes of a batch name, at most so many: all honest votes of a slot name one or two.
+const NAMED_MAX: usize = 4;
+
+/// The blocks that votes name which were ignored, and that are not here.
+fn named_blocks(snapshot: &Snapshot, checked: &[CheckedMessage]) -> Vec<Root> {
+    let mut roots: Vec<Root> = Vec::new();
+    for checked in checked {
+        let data = match (&checked.verdict, checked.message.as_ref()) {
+            (Verdict::Ignore(_), Message::SingleAttestation(vote, _)) => &vote.data,
+            (Verdict::Ignore(_), Message::Attestation(vote, _)) => &vote.data,
+            (Verdict::Ignore(_), Message::Aggregate(aggregate)) => &aggregate.message.aggregate.data,
+            _ => continue,
+        };
+        let root = data.beacon_block_root;
+        let recent = data.slot.saturating_add(consensus::preset::SLOTS_PER_EPOCH) >= snapshot.current_slot();
+        if recent && snapshot.block(&root).is_none() && !roots.contains(&root) && roots.len() < NAMED_MAX {
+            roots.push(root);
+        }
+    }
+    roots
 }
 
 /// Checks messages by the rules of their topics, with all their signatures in one batch.

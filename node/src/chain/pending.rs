@@ -1,8 +1,10 @@
 //! Blocks that wait: for a worker, the engine, their parent, their slot or their columns. The only place for "not yet".
 
-use super::handle::{Imported, NewBlock};
+use super::handle::{Imported, NewBlock, Source};
 use super::import::{CheckedBlock, EngineAnswer};
-use consensus::types::{Root, Slot};
+use super::sidecars::SidecarOf;
+use consensus::types::{Root, Slot, ValidatorIndex};
+use libp2p::PeerId;
 use std::collections::HashMap;
 use tokio::sync::oneshot;
 
@@ -40,6 +42,12 @@ pub(crate) struct Waiting {
     /// The slot in which it began to wait.
     pub(crate) since: Slot,
     pub(crate) bytes: usize,
+    /// The peer that it came from.
+    pub(crate) from: Option<PeerId>,
+    /// When the columns that are missing are to be made from those that are here, in milliseconds since 1970.
+    pub(crate) rebuild_at: Option<u64>,
+    /// The slot in which its data was asked for last.
+    pub(crate) asked: Option<Slot>,
     answers: Vec<oneshot::Sender<Imported>>,
 }
 
@@ -78,15 +86,13 @@ impl Pending {
     ) -> bool {
         if let Some(waiting) = self.blocks.get_mut(&root) {
             waiting.answers.extend(answer);
-            for column in new.columns {
-                if waiting.new.columns.iter().all(|known| known.index != column.index) {
-                    waiting.new.columns.push(column);
-                }
+            if new.source == Source::Api && !(new.columns.is_empty() && new.blobs.is_empty()) {
+                // What comes by the API was not checked yet, and is where the source says so.
+                waiting.new.source = Source::Api;
             }
-            for blob in new.blobs {
-                if waiting.new.blobs.iter().all(|known| known.index != blob.index) {
-                    waiting.new.blobs.push(blob);
-                }
+            let columns = new.columns.into_iter().map(SidecarOf::Column);
+            for sidecar in columns.chain(new.blobs.into_iter().map(SidecarOf::Blob)) {
+                self.add_sidecar(&root, sidecar);
             }
             return false;
         }
@@ -98,6 +104,9 @@ impl Pending {
             execution: None,
             since: now,
             bytes,
+            from: None,
+            rebuild_at: None,
+            asked: None,
             answers: answer.into_iter().collect(),
         };
         self.blocks.insert(root, waiting);
@@ -116,6 +125,39 @@ impl Pending {
             }
         }
         true
+    }
+
+    /// Adds a column or blob to the block of this root. False if it has it already, or does not wait.
+    pub(crate) fn add_sidecar(&mut self, root: &Root, sidecar: SidecarOf) -> bool {
+        let Some(waiting) = self.blocks.get_mut(root) else {
+            return false;
+        };
+        let (bytes, new) = (sidecar.bytes(), &mut waiting.new);
+        match sidecar {
+            SidecarOf::Column(column) => {
+                if new.columns.iter().any(|known| known.index == column.index) {
+                    return false;
+                }
+                new.columns.push(column);
+            }
+            SidecarOf::Blob(blob) => {
+                if new.blobs.iter().any(|known| known.index == blob.index) {
+                    return false;
+                }
+                new.blobs.push(blob);
+            }
+        }
+        waiting.bytes += bytes;
+        self.bytes += bytes;
+        true
+    }
+
+    /// How many blocks of one proposer and slot wait.
+    pub(crate) fn alike(&self, slot: Slot, proposer_index: ValidatorIndex) -> usize {
+        let blocks = self.blocks.values().map(|waiting| &waiting.new.block.message);
+        blocks
+            .filter(|block| block.slot == slot && block.proposer_index == proposer_index)
+            .count()
     }
 
     /// Enters again what was removed a moment ago.

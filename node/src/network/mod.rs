@@ -1,6 +1,35 @@
 //! The peer-to-peer network: what the rest of the node sees of it.
 //!
 //! `peer` is the border: sync, chain and API know peers only by the trait in there, so that each side is tested without the
-//! other.
+//! other. What runs is in parts that are tested alone: who the node is (`node_key`, `enr`), whom it knows and keeps (`book`),
+//! how it finds more (`bootnodes`, `discovery`), and which topics it is on (`subnets`).
 
+pub mod addresses;
+mod behaviour;
+pub mod book;
+pub mod bootnodes;
+pub mod digests;
+pub mod discovery;
+pub mod enr;
+pub mod gossip;
+mod handle;
+mod handshake;
+mod import;
+mod light;
+mod membership;
+pub mod node_key;
+pub mod options;
 pub mod peer;
+mod publish;
+pub mod rpc;
+pub mod schedule_watch;
+mod service;
+mod shared;
+pub mod sizes;
+pub mod subnet_set;
+pub mod subnets;
+
+pub use handle::NetworkHandle;
+pub use options::NetworkOptions;
+pub use service::start;
+pub use shared::Counts;

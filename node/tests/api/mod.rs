@@ -36,14 +36,20 @@ use storage::{Identity, Storage};
 
 pub(crate) const VALIDATORS: u64 = 64;
 
+/// A genesis two slots ago, in seconds since 1970.
+pub(crate) fn lately() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    now - 2 * SLOT
+}
+
 /// Seconds of a slot: all duties of one fit even where the machine is busy and nothing is optimized.
 const SLOT: u64 = 4;
 
 /// A folder that goes with the test.
-struct Folder(PathBuf);
+pub(crate) struct Folder(pub(crate) PathBuf);
 
 impl Folder {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let folder = std::env::temp_dir().join(format!("wren-api-{}-{count}", std::process::id()));
@@ -75,11 +81,16 @@ pub(crate) async fn node(fork: Fork) -> Node {
 /// The same that many slots after genesis.
 pub(crate) async fn node_since(fork: Fork, slots: u64) -> Node {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    node_of_genesis(fork, now - slots * SLOT).await
+}
+
+/// A node of the chain that began at `genesis_time`, in seconds since 1970: another of the same time is of the same chain.
+pub(crate) async fn node_of_genesis(fork: Fork, genesis_time: u64) -> Node {
     let options = DevnetOptions {
         genesis_fork: fork,
         schedule: Vec::new(),
         slot_duration_ms: SLOT * 1000,
-        genesis_time: now - slots * SLOT,
+        genesis_time,
         blob_schedule: Vec::new(),
     };
     let config = devnet_config(Config::standard(), &options).unwrap();

@@ -5,6 +5,7 @@ use crate::api::json::array;
 use crate::api::reply::{Reply, done};
 use crate::api::{ApiContext, Context, upload};
 use crate::chain::{BUSY, Message};
+use crate::network::peer::Outgoing;
 use crate::work::Lane;
 use consensus::duties::{compute_subnet_for_attestation, compute_sync_committee_period};
 use consensus::gossip::Verdict;
@@ -19,6 +20,7 @@ use consensus::types::{
     SingleAttestation, Slot, SubnetID, SyncCommitteeMessage,
 };
 use consensus::{Fork, State};
+use std::sync::Arc;
 
 pub(super) fn routes(router: &mut Router<ApiContext>) {
     router.get("/eth/v2/beacon/pool/attestations", JSON, get_attestations);
@@ -71,6 +73,17 @@ const _: () = assert!(VOTES_MAX <= MAX_VALIDATORS_PER_COMMITTEE * MAX_COMMITTEES
 const CHANGES_MAX: u64 = 4096;
 
 impl ApiContext {
+    /// Has messages checked and entered, and sends those that are good to all peers.
+    async fn submit_and_send(&self, messages: Vec<Message>) -> Vec<Verdict> {
+        let verdicts = self.chain.submit(messages.clone()).await;
+        for (message, verdict) in messages.into_iter().zip(&verdicts) {
+            if *verdict == Verdict::Accept {
+                self.network.publish(Outgoing::Message(Arc::new(message)));
+            }
+        }
+        verdicts
+    }
+
     /// Has messages checked and entered, several of them perhaps for one item of the client's list (`of_item` says which);
     /// an item is refused if none of its messages is good.
     async fn submit(
@@ -81,7 +94,7 @@ impl ApiContext {
         what: &str,
     ) -> Answer {
         let (items, messages): (Vec<usize>, Vec<Message>) = messages.into_iter().unzip();
-        let verdicts = self.chain.submit(messages).await;
+        let verdicts = self.submit_and_send(messages).await;
         let mut refused: Vec<Option<&'static str>> = vec![None; count];
         let mut accepted = vec![false; count];
         let mut busy = false;
@@ -135,7 +148,7 @@ pub(in crate::api) async fn submit_all(context: &ApiContext, messages: Vec<Messa
 
 /// The same for a single one, whose refusal is the answer's sentence.
 async fn submit_one(context: &ApiContext, message: Message) -> Answer {
-    let verdict = context.chain.submit(vec![message]).await.pop();
+    let verdict = context.submit_and_send(vec![message]).await.pop();
     match verdict.and_then(refusal) {
         None => Ok(done()),
         Some(BUSY) => Err(Error::unavailable(BUSY)),
@@ -223,7 +236,7 @@ async fn submit_sync_messages(context: Context, mut call: Call) -> Answer {
     let list: Vec<SyncCommitteeMessage> =
         upload::list(&context, &mut call, Fork::Altair, 2 * SYNC_COMMITTEE_SIZE).await?;
     let count = list.len();
-    let state = std::sync::Arc::clone(&context.chain.snapshot().ahead.state);
+    let state = Arc::clone(&context.chain.snapshot().ahead.state);
     // A walk over the committee for each.
     let sorted = context.work(move || {
         let mut messages = Vec::new();
@@ -279,7 +292,7 @@ async fn submit_changes(context: Context, mut call: Call) -> Answer {
 /// Spec: beacon-APIs, `getPoolAttestationsV2`.
 async fn get_attestations(context: Context, call: Call) -> Answer {
     let (slot, index) = (call.query.number("slot")?, call.query.number("committee_index")?);
-    let config = std::sync::Arc::clone(context.chain.config());
+    let config = Arc::clone(context.chain.config());
     let pool = context.pools.attestations();
     let now = context.chain.snapshot().current_slot();
     // One list is of one fork: that of the slot asked for, or of now.

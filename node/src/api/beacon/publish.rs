@@ -19,8 +19,9 @@ pub(super) fn routes(router: &mut Router<ApiContext>) {
 /// A payload may have 10 MiB (`MAX_PAYLOAD_SIZE`), and 21 blobs have 2.75 MB; JSON takes twice that.
 const BLOCK: Upload = Upload::json_or_ssz(32 << 20);
 
-/// Spec: beacon-APIs, `BroadcastValidation`. A block is always checked in full, and against others of its proposer that
-/// were seen, before anybody else gets it; so the three are the same here.
+/// Spec: beacon-APIs, `BroadcastValidation`. With `gossip`, which is the default, a block goes out when it passes the rules
+/// of gossip and is the first of its slot; with the other two, which are the same here, when it was checked in full and
+/// against others of its proposer.
 fn check_broadcast_validation(call: &Call) -> Result<(), Error> {
     match call.query.one("broadcast_validation")? {
         None | Some("gossip" | "consensus" | "consensus_and_equivocation") => Ok(()),
@@ -44,6 +45,7 @@ fn check_fork(context: &ApiContext, slot: Slot, named: Fork) -> Result<(), Error
 /// Spec: beacon-APIs, `publishBlockV2`.
 async fn publish(context: Context, mut call: Call) -> Answer {
     check_broadcast_validation(&call)?;
+    let early = matches!(call.query.one("broadcast_validation")?, None | Some("gossip"));
     let fork = call.consensus_version()?;
     if fork >= Fork::Gloas {
         return Err(Error::bad_request(format!("this version makes no blocks of {fork}")));
@@ -55,9 +57,10 @@ async fn publish(context: Context, mut call: Call) -> Answer {
         let block: SignedBeaconBlock = upload::value(&context, &mut call, fork, Lane::Produce).await?;
         (block, Vec::new(), Vec::new())
     };
-    import(&context, fork, block, blobs, proofs).await
+    import_and_send(&context, early, fork, block, blobs, proofs).await
 }
 
+/// Imports a block, and sends it to all when it is imported.
 async fn import(
     context: &ApiContext,
     fork: Fork,
@@ -65,9 +68,21 @@ async fn import(
     blobs: Vec<Blob>,
     proofs: Vec<KZGProof>,
 ) -> Answer {
+    import_and_send(context, false, fork, block, blobs, proofs).await
+}
+
+/// The same; with `early` it is sent before its import is through.
+async fn import_and_send(
+    context: &ApiContext,
+    early: bool,
+    fork: Fork,
+    block: SignedBeaconBlock,
+    blobs: Vec<Blob>,
+    proofs: Vec<KZGProof>,
+) -> Answer {
     let slot = block.message.slot;
     check_fork(context, slot, fork)?;
-    match publish_block(&context.chain, block, blobs, proofs).await? {
+    match publish_block(&context.chain, &*context.network, early, block, blobs, proofs).await? {
         Imported::Done | Imported::Known => Ok(only(StatusCode::OK)),
         Imported::Waiting(why) => {
             tracing::warn!(slot, "a published block is not in the chain yet: {why}");

@@ -1,0 +1,577 @@
+//! The task that owns the swarm: it listens and dials, opens streams, publishes, and takes in what the swarm tells.
+
+use super::behaviour::{Behaviour, BehaviourEvent, swarm};
+use super::book::{Book, Drop, Goodbye, Limits, Wanted, memory};
+use super::bootnodes::built_in;
+use super::discovery::{self, Discovery, Found, Search};
+use super::enr::{Announced, ForkPoint, Ports};
+use super::gossip::intake::{Came, Intake};
+use super::gossip::topics::Topic;
+use super::handle::NetworkHandle;
+use super::handshake::keep;
+use super::membership::Membership;
+use super::node_key::{NodeKey, Sequence, node_id_number};
+use super::options::NetworkOptions;
+use super::peer::{Offence, Outgoing};
+use super::publish::encode;
+use super::rpc::{ask, serve};
+use super::shared::{Command, Connected, Local, Shared, lock};
+use super::subnet_set::SubnetSet;
+use super::subnets::{Subnets, column_subnets};
+use crate::chain::Chain;
+use crate::clock::unix_seconds;
+use crate::stop::Stop;
+use anyhow::{Context as _, Result, anyhow};
+use consensus::Fork;
+use consensus::config::public_network;
+use consensus::ssz::Ssz;
+use consensus::types::MetaData;
+use futures_util::StreamExt as _;
+use futures_util::future::join_all;
+use libp2p::gossipsub::{self, IdentTopic, MessageAcceptance, PublishError};
+use libp2p::multiaddr::Protocol;
+use libp2p::swarm::SwarmEvent;
+use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
+use libp2p::{Multiaddr, PeerId, Swarm, identify};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use storage::Storage;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+
+/// Commands that may wait: a verdict for every message that may be under way, and some besides.
+const COMMANDS_MAX: usize = 8192;
+
+/// What may wait to be published: the columns and votes of a slot.
+const OUTGOING_MAX: usize = 2048;
+
+/// How often the service looks after peers and topics: several times a slot.
+const TICK: Duration = Duration::from_secs(1);
+
+/// How long goodbyes may take at the end, and to one peer.
+const GOODBYE_TIME: Duration = Duration::from_secs(2);
+
+/// How long listening may take to begin.
+const LISTEN_TIME: Duration = Duration::from_secs(10);
+
+/// Peers on each subnet that the node is on: a mesh of a few, one of whom may be slow and another gone.
+const PEERS_PER_SUBNET: usize = 4;
+
+/// Connections beyond what the book allows: those of peers that are being told that there is no room.
+const CONNECTIONS_SPARE: usize = 8;
+
+/// Starts the network in the runtime that it is called in.
+pub async fn start(
+    chain: &Chain,
+    storage: &Storage,
+    key: &NodeKey,
+    options: NetworkOptions,
+    stop: Stop,
+) -> Result<NetworkHandle> {
+    let (commands, commands_end) = mpsc::channel(COMMANDS_MAX);
+    let (outgoing, outgoing_end) = mpsc::channel(OUTGOING_MAX);
+    let (config, me, node_id) = (chain.config(), key.peer_id(), key.node_id()?);
+    let bound = chain.custody().bind(node_id.raw(), options.supernode);
+    bound.map_err(|why| anyhow!("{why}"))?;
+    let groups = chain.custody().group_count();
+    let local = Local {
+        metadata: first_metadata(&options, groups)?,
+        enr: String::new(),
+        listening: Vec::new(),
+        discovery: Vec::new(),
+        book: Vec::new(),
+    };
+    let shared = Arc::new(Shared::new(
+        chain.clone(),
+        storage.clone(),
+        me,
+        local,
+        commands,
+        outgoing,
+    ));
+    let subnets = Subnets::new(Arc::clone(config), node_id_number(node_id), groups).map_err(|why| anyhow!("{why}"))?;
+    let membership = Membership::new(Arc::clone(config), shared.digests.clone(), subnets);
+    let network = public_network(&shared.genesis_root());
+    let allow_private = options.allow_private || network.is_none();
+    let mut book = Book::new(Limits::of_target(options.target_peers), allow_private);
+    for (peer, addresses) in options.static_peers.iter().filter(|(peer, _)| *peer != me) {
+        book.add_static(*peer, addresses.clone());
+    }
+    let connections = book.limits().max + options.static_peers.len() + CONNECTIONS_SPARE;
+    let connections = u32::try_from(connections).unwrap_or(u32::MAX);
+    let mut swarm = swarm(&shared, &key.keypair(), connections, &options.dns)?;
+    listen(&mut swarm, &shared, &options).await?;
+    let (discovery, found) = if options.discovery {
+        let started = discover(&shared, key, &options, network, allow_private, &stop).await?;
+        (Some(started.0), Some(started.1))
+    } else {
+        (None, None)
+    };
+    let mut service = Service {
+        intake: Intake::start(&shared),
+        swarm,
+        shared: Arc::clone(&shared),
+        membership,
+        book,
+        started: Instant::now(),
+        wanted: Wanted {
+            subnets: SubnetSet::EMPTY,
+            per_subnet: PEERS_PER_SUBNET,
+        },
+        discovery,
+        folder: options.folder,
+        groups,
+    };
+    service.tick();
+    tokio::spawn(service.run(commands_end, outgoing_end, found, stop));
+    Ok(NetworkHandle(shared))
+}
+
+/// What is told before discovery runs, and without it.
+fn first_metadata(options: &NetworkOptions, groups: u64) -> Result<MetaData> {
+    let mut metadata = MetaData::new(Fork::Fulu);
+    metadata.custody_group_count = groups;
+    if !options.discovery {
+        // Peers remember the number of the last run.
+        metadata.seq_number = Sequence::load(&options.folder, unix_seconds())?.metadata;
+    }
+    Ok(metadata)
+}
+
+/// The port of the first listener of a transport.
+fn port_of(listening: &[Multiaddr], pick: impl Fn(&Protocol) -> Option<u16>) -> Option<u16> {
+    listening
+        .iter()
+        .find_map(|address| address.iter().find_map(|part| pick(&part)))
+}
+
+/// Starts discovery.
+async fn discover(
+    shared: &Arc<Shared>,
+    key: &NodeKey,
+    options: &NetworkOptions,
+    network: Option<&str>,
+    allow_private: bool,
+    stop: &Stop,
+) -> Result<(Discovery, mpsc::Receiver<Found>)> {
+    let listening = lock(&shared.local).listening.clone();
+    let tcp = port_of(&listening, |part| match part {
+        Protocol::Tcp(port) => Some(*port),
+        _ => None,
+    });
+    let quic = port_of(&listening, |part| match part {
+        Protocol::Udp(port) => Some(*port),
+        _ => None,
+    });
+    let mut boot_nodes = options.bootnodes.clone();
+    boot_nodes.extend(built_in(network.unwrap_or_default())?);
+    boot_nodes.extend(memory::load(&options.folder));
+    let of_discovery = discovery::Options {
+        listen: options.listen.clone(),
+        ports: Ports {
+            discovery: options.port,
+            tcp: tcp.unwrap_or(options.port),
+            quic,
+        },
+        advertise: options.advertise.clone(),
+        allow_private,
+        boot_nodes,
+        folder: options.folder.clone(),
+        config: Arc::clone(shared.chain.config()),
+    };
+    let announced = Announced {
+        fork: ForkPoint::at(shared.config(), shared.genesis_root(), shared.epoch()),
+        subnets: SubnetSet::EMPTY,
+        custody_group_count: shared.chain.custody().group_count(),
+    };
+    let (discovery, found, task) = discovery::start(of_discovery, key, announced, unix_seconds()).await?;
+    tracing::info!("node record: {}", discovery.record().to_base64());
+    tokio::spawn(task.run(stop.clone()));
+    Ok((discovery, found))
+}
+
+/// Listens on all addresses; one that cannot be had is an error that names it.
+async fn listen(swarm: &mut Swarm<Behaviour>, shared: &Shared, options: &NetworkOptions) -> Result<()> {
+    for address in options.addresses() {
+        let failed = || format!("cannot listen for peers on {address}; another program may have the port");
+        let listener = swarm.listen_on(address.clone()).with_context(failed)?;
+        let listening = async {
+            loop {
+                match swarm.select_next_some().await {
+                    SwarmEvent::NewListenAddr { listener_id, address } if listener_id == listener => {
+                        tracing::info!("listening for peers on {address}/p2p/{}", shared.me);
+                        lock(&shared.local).listening.push(address);
+                        return Ok(());
+                    }
+                    SwarmEvent::ListenerClosed {
+                        listener_id, reason, ..
+                    } if listener_id == listener => {
+                        return reason.and(Err(std::io::ErrorKind::NotConnected.into()));
+                    }
+                    SwarmEvent::ListenerError { listener_id, error } if listener_id == listener => return Err(error),
+                    _ => {}
+                }
+            }
+        };
+        let listening = timeout(LISTEN_TIME, listening).await;
+        listening.unwrap_or_else(|late| Err(late.into())).with_context(failed)?;
+    }
+    Ok(())
+}
+
+struct Service {
+    swarm: Swarm<Behaviour>,
+    shared: Arc<Shared>,
+    intake: Intake,
+    membership: Membership,
+    book: Book,
+    started: Instant,
+    /// Where peers are wanted.
+    wanted: Wanted,
+    discovery: Option<Discovery>,
+    folder: PathBuf,
+    /// Groups of columns that are kept, as was told last.
+    groups: u64,
+}
+
+/// The next find of discovery; never without it.
+async fn next_found(found: &mut Option<mpsc::Receiver<Found>>) -> Found {
+    if let Some(receiver) = found
+        && let Some(found) = receiver.recv().await
+    {
+        return found;
+    }
+    std::future::pending().await
+}
+
+impl Service {
+    async fn run(
+        mut self,
+        mut commands: mpsc::Receiver<Command>,
+        mut outgoing: mpsc::Receiver<Outgoing>,
+        mut found: Option<mpsc::Receiver<Found>>,
+        stop: Stop,
+    ) {
+        let mut ticks = interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        loop {
+            tokio::select! {
+                event = self.swarm.select_next_some() => self.on_event(event),
+                Some(command) = commands.recv() => self.on_command(command),
+                Some(outgoing) = outgoing.recv() => self.publish(&outgoing),
+                found = next_found(&mut found) => {
+                    let now = self.now();
+                    self.book.discovered(found.peer, Some(found.record), found.addresses, found.subnets, now);
+                }
+                _ = ticks.tick() => self.tick(),
+                () = stop.stopped() => break,
+            }
+        }
+        self.end(commands).await;
+    }
+
+    /// The time since the start, as the book counts it.
+    fn now(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// Says goodbye to all, for a short time.
+    async fn end(mut self, mut commands: mpsc::Receiver<Command>) {
+        let remembered = self.book.remembered(self.now());
+        if !remembered.is_empty()
+            && let Err(error) = memory::store(&self.folder, &remembered)
+        {
+            tracing::warn!("the peers cannot be kept for the next start: {error:#}");
+        }
+        let shared = Arc::clone(&self.shared);
+        let peers: Vec<PeerId> = shared.peers().keys().copied().collect();
+        let goodbyes = join_all(
+            peers
+                .into_iter()
+                .map(|peer| ask::goodbye(&shared, peer, Goodbye::Shutdown.code())),
+        );
+        let _ = timeout(GOODBYE_TIME, async {
+            tokio::pin!(goodbyes);
+            loop {
+                tokio::select! {
+                    _ = &mut goodbyes => return,
+                    _ = self.swarm.select_next_some() => {}
+                    Some(Command::Open(peer, open)) = commands.recv() => {
+                        self.swarm.behaviour_mut().streams.open(peer, open);
+                    }
+                }
+            }
+        })
+        .await;
+    }
+
+    fn tick(&mut self) {
+        self.update();
+        let now = self.now();
+        for Drop { peer, reason } in self.book.tick(&self.wanted, now) {
+            self.leave(peer, reason.code());
+        }
+        for dial in self.book.next_dials(&self.wanted, now) {
+            let options = DialOpts::peer_id(dial.peer)
+                .condition(PeerCondition::DisconnectedAndNotDialing)
+                .addresses(dial.addresses);
+            if let Err(error) = self.swarm.dial(options.build()) {
+                tracing::debug!(peer = %dial.peer, "not dialled: {error}");
+                self.book.dial_failed(dial.peer, now);
+            }
+        }
+        if let Some(discovery) = &self.discovery {
+            discovery.search(Search {
+                peers: self.book.missing(),
+                subnets: self.book.lacking(&self.wanted),
+            });
+        }
+        let book = self.book.peers();
+        for (peer, connected) in self.shared.peers().iter_mut() {
+            connected.score = self.book.score(peer, now);
+        }
+        let mut local = lock(&self.shared.local);
+        local.book = book;
+        if let Some(discovery) = &self.discovery {
+            local.enr = discovery.record().to_base64();
+            local.discovery = discovery.listen_addresses().iter().map(|at| udp_address(*at)).collect();
+        }
+    }
+
+    /// Joins and leaves topics, and tells peers by record and metadata.
+    fn update(&mut self) {
+        let slot = self.shared.chain.clock().slot().unwrap_or(0);
+        let groups = self.shared.chain.custody().group_count();
+        if groups != self.groups && self.membership.subnets.set_custody(groups).is_ok() {
+            self.groups = groups;
+        }
+        let gossipsub = &mut self.swarm.behaviour_mut().gossipsub;
+        let change = match self.membership.update(gossipsub, slot) {
+            Ok(change) => change,
+            Err(why) => {
+                tracing::warn!(%why, "the subnets of this node cannot be computed");
+                return;
+            }
+        };
+        self.wanted.subnets = change.wanted;
+        let mut local = lock(&self.shared.local);
+        if let Some(discovery) = &self.discovery {
+            discovery.announce(Announced {
+                fork: ForkPoint::at(self.shared.config(), self.shared.genesis_root(), self.shared.epoch()),
+                subnets: change.announced,
+                custody_group_count: groups,
+            });
+            local.metadata = discovery.metadata();
+            return;
+        }
+        let mut metadata = local.metadata.clone();
+        metadata.attnets = change.announced.attnets();
+        metadata.syncnets = change.announced.syncnets();
+        metadata.custody_group_count = groups;
+        if metadata != local.metadata {
+            metadata.seq_number += 1;
+            local.metadata = metadata;
+        }
+    }
+
+    fn on_command(&mut self, command: Command) {
+        match command {
+            Command::Open(peer, open) => {
+                if self.swarm.is_connected(&peer) {
+                    self.swarm.behaviour_mut().streams.open(peer, open);
+                }
+            }
+            Command::Validated(id, peer, acceptance) => {
+                let gossipsub = &mut self.swarm.behaviour_mut().gossipsub;
+                gossipsub.report_message_validation_result(&id, &peer, acceptance);
+            }
+            Command::Status(peer) => self.book.handshaken(peer, self.now()),
+            Command::MetaData(peer, metadata) => {
+                let columns = self
+                    .shared
+                    .peers()
+                    .get(&peer)
+                    .map(|connected| Arc::clone(&connected.columns));
+                let columns = column_subnets(self.shared.config(), &columns.unwrap_or_default());
+                let subnets = SubnetSet::of_bits(&metadata.attnets, &metadata.syncnets).union(columns);
+                self.book.set_subnets(peer, subnets);
+            }
+            Command::Left(peer, reason) => {
+                tracing::debug!(%peer, reason, "a peer said goodbye");
+                // Its answer goes out first; whoever says goodbye closes.
+                self.mark_leaving(peer);
+            }
+            Command::Offence(peer, offence) => self.on_offence(peer, &offence),
+            Command::Leave(peer, reason) => self.leave(peer, reason),
+            Command::Close(peer) => {
+                let _ = self.swarm.disconnect_peer_id(peer);
+            }
+            Command::Committees(subscriptions) => {
+                let now = self.shared.chain.clock().slot().unwrap_or(0);
+                self.membership.subnets.subscribe_committees(&subscriptions, now);
+                self.update();
+            }
+            Command::SyncCommittees(subscriptions) => {
+                let now = self.shared.chain.clock().slot().unwrap_or(0);
+                self.membership.subnets.subscribe_sync_committees(&subscriptions, now);
+                self.update();
+            }
+        }
+    }
+
+    fn mark_leaving(&self, peer: PeerId) -> bool {
+        let mut peers = self.shared.peers();
+        let connected = peers.get_mut(&peer).filter(|connected| !connected.leaving);
+        connected.map(|connected| connected.leaving = true).is_some()
+    }
+
+    /// Shows a peer out.
+    fn leave(&mut self, peer: PeerId, reason: u64) {
+        let shared = Arc::clone(&self.shared);
+        tokio::spawn(async move {
+            let _ = timeout(GOODBYE_TIME, ask::goodbye(&shared, peer, reason)).await;
+            if let Some(connected) = shared.peers().get_mut(&peer) {
+                connected.leaving = true;
+            }
+            let _ = shared.commands.send(Command::Close(peer)).await;
+        });
+    }
+
+    fn on_offence(&mut self, peer: PeerId, offence: &Offence) {
+        tracing::debug!(%peer, ?offence, "a peer did wrong");
+        let now = self.now();
+        let drop = self.book.report(peer, offence, now);
+        let score = f64::from(self.book.score(&peer, now).min(0));
+        self.swarm.behaviour_mut().gossipsub.set_application_score(&peer, score);
+        if let Some(Drop { peer, reason }) = drop {
+            self.leave(peer, reason.code());
+        }
+    }
+
+    /// A connection to a peer to which there was none.
+    fn on_connected(&mut self, peer: PeerId, address: Multiaddr, inbound: bool) {
+        tracing::debug!(%peer, %address, inbound, "connected");
+        let admitted = self.book.admit(peer, &address, inbound, self.now());
+        self.shared.peers().insert(peer, Connected::new());
+        match admitted {
+            Ok(()) => {
+                tokio::spawn(keep(Arc::clone(&self.shared), peer, inbound));
+            }
+            Err(refusal) => {
+                tracing::debug!(%peer, "not let in: {refusal}");
+                let reason = refusal.goodbye().unwrap_or(Goodbye::Fault);
+                self.leave(peer, reason.code());
+            }
+        }
+    }
+
+    fn publish(&mut self, outgoing: &Outgoing) {
+        let (topic, data) = encode(&self.shared, outgoing);
+        let published = self
+            .swarm
+            .behaviour_mut()
+            .gossipsub
+            .publish(IdentTopic::new(&topic), data);
+        match published {
+            Ok(_) => self.shared.count(|counts| &counts.published),
+            // It came by gossip before; then it is under way already.
+            Err(PublishError::Duplicate) => {}
+            Err(error) => {
+                self.shared.count(|counts| &counts.unpublished);
+                tracing::debug!(topic, "not sent: {error}");
+            }
+        }
+    }
+
+    fn on_event(&mut self, event: SwarmEvent<BehaviourEvent>) {
+        match event {
+            SwarmEvent::Behaviour(BehaviourEvent::Gossipsub(event)) => self.on_gossip(event),
+            SwarmEvent::Behaviour(BehaviourEvent::Streams(opened)) => {
+                tokio::spawn(serve::serve(Arc::clone(&self.shared), opened));
+            }
+            SwarmEvent::Behaviour(BehaviourEvent::Identify(event)) => {
+                if let identify::Event::Received { peer_id, info, .. } = event
+                    && let Some(connected) = self.shared.peers().get_mut(&peer_id)
+                {
+                    // A name, not a novel.
+                    connected.agent = info.agent_version.chars().take(128).collect();
+                }
+            }
+            SwarmEvent::ConnectionEstablished {
+                peer_id,
+                endpoint,
+                num_established,
+                ..
+            } if num_established.get() == 1 => {
+                let address = endpoint.get_remote_address().clone();
+                self.on_connected(peer_id, address, endpoint.is_listener());
+            }
+            SwarmEvent::ConnectionClosed {
+                peer_id,
+                num_established: 0,
+                cause,
+                ..
+            } => {
+                tracing::debug!(peer = %peer_id, ?cause, "disconnected");
+                self.shared.peers().remove(&peer_id);
+                self.book.disconnected(peer_id, self.now());
+            }
+            SwarmEvent::OutgoingConnectionError { peer_id, error, .. } => {
+                tracing::debug!(peer = ?peer_id, "cannot connect: {error}");
+                if let Some(peer) = peer_id {
+                    self.book.dial_failed(peer, self.now());
+                }
+            }
+            SwarmEvent::NewListenAddr { address, .. } => {
+                let mut local = lock(&self.shared.local);
+                if !local.listening.contains(&address) {
+                    local.listening.push(address);
+                }
+            }
+            SwarmEvent::ExpiredListenAddr { address, .. } => {
+                lock(&self.shared.local).listening.retain(|known| *known != address);
+            }
+            SwarmEvent::ListenerClosed { addresses, .. } => {
+                tracing::warn!(?addresses, "the node does not listen there any more");
+            }
+            _ => {}
+        }
+    }
+
+    fn on_gossip(&mut self, event: gossipsub::Event) {
+        match event {
+            gossipsub::Event::Message {
+                propagation_source,
+                message_id,
+                message,
+            } => {
+                let parsed = Topic::parse(message.topic.as_str(), &self.shared.digests, self.shared.config());
+                let verdict = match parsed {
+                    Some((era, topic)) => self.intake.take(Came {
+                        id: message_id.clone(),
+                        source: propagation_source,
+                        topic,
+                        era,
+                        data: message.data,
+                    }),
+                    None => Some(MessageAcceptance::Reject),
+                };
+                if let Some(verdict) = verdict {
+                    let gossipsub = &mut self.swarm.behaviour_mut().gossipsub;
+                    gossipsub.report_message_validation_result(&message_id, &propagation_source, verdict);
+                }
+            }
+            gossipsub::Event::GossipsubNotSupported { peer_id } => {
+                tracing::debug!(peer = %peer_id, "it does not speak gossipsub");
+                self.leave(peer_id, Goodbye::IrrelevantNetwork.code());
+            }
+            _ => {}
+        }
+    }
+}
+
+/// An address of discovery as the API shows it. Spec: beacon-APIs, `discovery_addresses`.
+fn udp_address(at: std::net::SocketAddr) -> String {
+    Multiaddr::from(at.ip()).with(Protocol::Udp(at.port())).to_string()
+}
