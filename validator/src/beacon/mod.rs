@@ -8,7 +8,7 @@ mod error;
 mod events;
 mod fallback;
 mod health;
-mod http;
+pub(crate) mod http;
 mod node;
 mod shapes;
 mod url;
