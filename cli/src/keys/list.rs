@@ -12,7 +12,7 @@ use std::path::Path;
 use validator::beacon::{Status, ValidatorInfo};
 use validator::keys::{KeyStore, Keys};
 use validator::settings::{Settings, to_checksum};
-use validator::slashing_protection::{FILE_NAME, KeyRecord};
+use validator::slashing_protection::KeyRecord;
 
 /// `wren keys list`
 #[derive(Parser)]
@@ -52,8 +52,7 @@ fn list_folder(args: &Args, folder: &Path, usable: Result<(), Failure>) -> Resul
     }
     // Which keys there are is told even where the record is missing or in use; whether they sign is not known then.
     let records = match usable {
-        Ok(()) if folder.join(FILE_NAME).exists() || !keys.is_empty() => read_records(folder),
-        Ok(()) => Ok(Vec::new()),
+        Ok(()) => read_records(folder),
         Err(failure) => Err(failure),
     };
     let chain = ask_chain(args, &keys, records.as_ref().ok().and_then(|_| root(folder)));

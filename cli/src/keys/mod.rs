@@ -1,7 +1,7 @@
 //! `wren keys`: the signing keys of the validator client.
 
 mod import;
-mod list;
+pub(crate) mod list;
 mod manage;
 mod new;
 

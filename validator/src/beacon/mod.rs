@@ -6,6 +6,7 @@
 mod blocks;
 mod error;
 mod events;
+mod exits;
 mod fallback;
 mod health;
 pub(crate) mod http;
@@ -15,6 +16,7 @@ mod url;
 
 pub use blocks::{BlockRequest, Produced, Published, Signed, Unsigned, header_root};
 pub use error::{CallError, Kind};
+pub use exits::{Leaving, PartialWithdrawal};
 pub use events::{Event, Events, HeadEvent};
 pub use fallback::{Answer, Ask, MAX_NODES, Nodes, Unanswered};
 pub use health::Need;

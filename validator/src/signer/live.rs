@@ -114,19 +114,6 @@ impl Signer {
         Ok(())
     }
 
-    /// Reads from the database anew whether a key may sign. Blocks.
-    pub(crate) fn reload_state(&self, pubkey: &BLSPubkey) -> Result<()> {
-        let Some(record) = self.0.protection.key(pubkey)? else {
-            return Ok(());
-        };
-        let mut keys = self.0.keys.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(key) = keys.get_mut(pubkey) {
-            (key.state, key.why) = (record.state, record.why);
-        }
-        self.0.changes.fetch_add(1, Ordering::Relaxed);
-        Ok(())
-    }
-
     /// Stops a key, durably, for the reason given, and returns its history as of then. Blocks.
     pub(crate) fn stop_with_history(&self, pubkey: &BLSPubkey, state: KeyState, why: &str) -> Result<Interchange> {
         self.set_state(pubkey, state, why.into())?;
