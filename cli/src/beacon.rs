@@ -15,7 +15,12 @@ pub(crate) const TIMEOUT: Duration = Duration::from_secs(20);
 #[derive(Args)]
 pub(crate) struct NodeArgs {
     /// Beacon APIs, first choice first, separated by commas; http or https, credentials and a path allowed
-    #[arg(long, value_name = "URL", value_delimiter = ',', default_value = "http://127.0.0.1:5052")]
+    #[arg(
+        long,
+        value_name = "URL",
+        value_delimiter = ',',
+        default_value = "http://127.0.0.1:5052"
+    )]
     beacon_nodes: Vec<String>,
     /// Certificates (PEM) of authorities to trust beside the usual ones
     #[arg(long, value_name = "FILE")]

@@ -91,7 +91,9 @@ impl Rules {
             shard_committee_period: number("SHARD_COMMITTEE_PERIOD")?,
             min_validator_withdrawability_delay: number("MIN_VALIDATOR_WITHDRAWABILITY_DELAY")?,
             max_seed_lookahead: number("MAX_SEED_LOOKAHEAD")?,
-            churn: number("MIN_PER_EPOCH_CHURN_LIMIT_ELECTRA").unwrap_or(128_000_000_000).max(1),
+            churn: number("MIN_PER_EPOCH_CHURN_LIMIT_ELECTRA")
+                .unwrap_or(128_000_000_000)
+                .max(1),
             capella_fork_version: version.context("the node's config does not say CAPELLA_FORK_VERSION")?,
             genesis_validators_root: genesis.genesis_validators_root,
         })
@@ -105,7 +107,9 @@ impl Rules {
 
     /// The date of an epoch's beginning.
     pub fn date(&self, epoch: Epoch) -> String {
-        let ms = epoch.saturating_mul(self.slots_per_epoch).saturating_mul(self.slot_duration_ms);
+        let ms = epoch
+            .saturating_mul(self.slots_per_epoch)
+            .saturating_mul(self.slot_duration_ms);
         date_of(self.genesis_time.saturating_mul(1000).saturating_add(ms))
     }
 
@@ -118,14 +122,20 @@ impl Rules {
         let exits = queue.iter().filter(|other| other.info.exit_epoch != FAR_FUTURE_EPOCH);
         let taken: Vec<(Epoch, u64)> = exits
             .map(|other| (other.info.exit_epoch, other.info.effective_balance))
-            .chain(partial.iter().map(|one| (one.withdrawable_epoch.saturating_sub(delay), one.amount)))
+            .chain(
+                partial
+                    .iter()
+                    .map(|one| (one.withdrawable_epoch.saturating_sub(delay), one.amount)),
+            )
             .collect();
         let last = taken.iter().map(|(epoch, _)| *epoch).max().unwrap_or(0).max(earliest);
         let in_last = taken.iter().filter(|(epoch, _)| *epoch == last);
         let sum = in_last.fold(0_u64, |sum, (_, amount)| sum.saturating_add(*amount));
         // What is more than an epoch's worth has filled epochs before.
         let used = sum.checked_sub(1).map_or(0, |less| less % self.churn + 1);
-        let beyond = used.saturating_add(leaving.info.effective_balance).saturating_sub(self.churn);
+        let beyond = used
+            .saturating_add(leaving.info.effective_balance)
+            .saturating_sub(self.churn);
         let exit_epoch = last.saturating_add(beyond.div_ceil(self.churn));
         Outlook {
             exit_epoch,
@@ -135,11 +145,20 @@ impl Rules {
 
     /// Why the chain would not take an exit of this validator now, in words; none if it would.
     /// Spec: electra/beacon-chain.md, `process_voluntary_exit`.
-    pub fn obstacle(&self, leaving: &Leaving, partial: &[PartialWithdrawal], exit: Option<&VoluntaryExit>, now: Epoch) -> Option<String> {
+    pub fn obstacle(
+        &self,
+        leaving: &Leaving,
+        partial: &[PartialWithdrawal],
+        exit: Option<&VoluntaryExit>,
+        now: Epoch,
+    ) -> Option<String> {
         let info = &leaving.info;
         if info.exit_epoch != FAR_FUTURE_EPOCH {
             let date = self.date(info.exit_epoch);
-            return Some(format!("it is leaving already: its exit epoch is {} ({date})", info.exit_epoch));
+            return Some(format!(
+                "it is leaving already: its exit epoch is {} ({date})",
+                info.exit_epoch
+            ));
         }
         if !info.is_active_in(now) {
             return Some("it is not active yet: only an active validator can leave".into());
@@ -175,7 +194,11 @@ impl Rules {
     /// Whether an exit was signed by the key of its validator. Spec: deneb/beacon-chain.md, `process_voluntary_exit`
     /// (EIP-7044).
     pub fn is_signed_by(&self, exit: &SignedVoluntaryExit, pubkey: &BLSPubkey) -> bool {
-        let domain = compute_domain(DOMAIN_VOLUNTARY_EXIT, self.capella_fork_version, self.genesis_validators_root);
+        let domain = compute_domain(
+            DOMAIN_VOLUNTARY_EXIT,
+            self.capella_fork_version,
+            self.genesis_validators_root,
+        );
         let root = compute_signing_root(&exit.message, Fork::Capella, domain);
         let key = PublicKey::from_compressed(&pubkey.0);
         let signature = Signature::from_bytes(&exit.signature.0);
@@ -221,7 +244,9 @@ mod tests {
     #[test]
     fn the_queue_tells_when_a_validator_leaves() {
         let one = leaving(1, 32, FAR_FUTURE_EPOCH);
-        let at = |one: &Leaving, queue: &[Leaving], partial: &[PartialWithdrawal]| RULES.outlook(one, queue, partial, 1000).exit_epoch;
+        let at = |one: &Leaving, queue: &[Leaving], partial: &[PartialWithdrawal]| {
+            RULES.outlook(one, queue, partial, 1000).exit_epoch
+        };
         assert_eq!(at(&one, &[], &[]), 1005);
         assert_eq!(RULES.outlook(&one, &[], &[], 1000).withdrawable_epoch, 1005 + 256);
         let before: Vec<Leaving> = (2..6).map(|index| leaving(index, 32, 1010)).collect();

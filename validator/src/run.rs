@@ -210,7 +210,11 @@ async fn live(options: Options, signer: Signer, mut signal: impl AsyncFnMut() ->
         tasks.spawn(serve::serve(listener, metrics));
     }
     if let Some(listener) = api {
-        tasks.spawn(keymanager::serve(listener, Keymanager::new(ctx.clone(), signer.clone()), token));
+        tasks.spawn(keymanager::serve(
+            listener,
+            Keymanager::new(ctx.clone(), signer.clone()),
+            token,
+        ));
     }
     let doppelganger = Doppelganger::new(watching::recorded(&signer), options.doppelganger_protection);
     let guard = watching::guard(ctx.clone(), doppelganger, allowed_sender);

@@ -14,6 +14,8 @@ mod remote;
 mod request;
 
 #[cfg(test)]
+mod remote_tests;
+#[cfg(test)]
 mod tests;
 
 pub use live::KeyView;

@@ -178,7 +178,7 @@ mod tests {
         assert_eq!(free_in(10, Some(5), |_| Some(false)), Some(14));
         assert_eq!(free_in(10, None, |_| None), Some(14), "not on the chain");
         assert_eq!(free_in(10, Some(5), |epoch| Some(epoch <= 10)), Some(14));
-        assert_eq!(free_in(10, Some(5), |epoch| Some(epoch == 12)), Some(17));
+        assert_eq!(free_in(10, Some(5), |epoch| Some(epoch == 12)), Some(16));
         assert_eq!(free_in(10, Some(5), |_| None), None, "no node answers");
         assert_eq!(free_in(10, Some(5), |epoch| (epoch != 12).then_some(false)), Some(16));
         assert_eq!(free_in(10, Some(5), |_| Some(true)), None);

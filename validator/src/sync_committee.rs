@@ -250,6 +250,7 @@ fn check_contribution(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use consensus::ssz::Ssz;
 
     #[test]
     fn seats_are_in_their_subcommittees() {

@@ -191,7 +191,11 @@ fn hand_over(client: &Client, candidates: &[Candidate], history: Option<&str>) -
 }
 
 fn here(status: Option<&str>) -> &'static str {
-    if status == Some("duplicate") { "was here" } else { "imported" }
+    if status == Some("duplicate") {
+        "was here"
+    } else {
+        "imported"
+    }
 }
 
 /// What is known of keys that are said to be new: one answer for all, or the chain's for each.
@@ -225,7 +229,10 @@ impl Known {
         if now < beacon.genesis.genesis_time.saturating_add(epoch) {
             return Ok(Known::All(Standing::BeforeStart));
         }
-        let keys = candidates.iter().map(Candidate::pubkey).collect::<Result<Vec<_>, _>>()?;
+        let keys = candidates
+            .iter()
+            .map(Candidate::pubkey)
+            .collect::<Result<Vec<_>, _>>()?;
         let mut known = BTreeMap::new();
         for some in keys.chunks(1000) {
             match beacon.ask(|node| node.validators(some, TIMEOUT)) {
@@ -240,7 +247,9 @@ impl Known {
     pub(super) fn standing(&self, key: &BLSPubkey) -> Standing {
         match self {
             Known::All(standing) => standing.clone(),
-            Known::Chain(known) => known.get(key).map_or(Standing::NotOnChain, |status| Standing::OnChain(status.clone())),
+            Known::Chain(known) => known
+                .get(key)
+                .map_or(Standing::NotOnChain, |status| Standing::OnChain(status.clone())),
         }
     }
 }

@@ -60,7 +60,10 @@ fn list_folder(args: &Args, folder: &Path, usable: Result<(), Failure>) -> Resul
         eprintln!("What the chain knows of the keys is not told: {why}");
     }
     for key in &keys {
-        let record = records.as_ref().ok().and_then(|records| records.iter().find(|record| record.pubkey == *key));
+        let record = records
+            .as_ref()
+            .ok()
+            .and_then(|records| records.iter().find(|record| record.pubkey == *key));
         match (record, &records) {
             (Some(record), _) => println!("{}", slashing::describe(record)),
             (None, Ok(_)) => println!("{key}  does not sign: the slashing protection database does not know it"),
@@ -105,7 +108,9 @@ fn ask_chain(
     let beacon = args.nodes.connect(root).map_err(|failure| failure.message)?;
     let mut known = BTreeMap::new();
     for some in keys.chunks(1000) {
-        let found = beacon.ask(|node| node.validators(some, TIMEOUT)).map_err(|error| error.to_string())?;
+        let found = beacon
+            .ask(|node| node.validators(some, TIMEOUT))
+            .map_err(|error| error.to_string())?;
         known.extend(found.into_iter().map(|info| (info.pubkey, info)));
     }
     Ok(known)
@@ -162,12 +167,20 @@ fn of_running(key: &Value) -> String {
         number("last_source"),
         number("last_target")
     )];
-    lines.extend(text("why").filter(|why| !why.is_empty()).map(|why| format!("    {why}")));
+    lines.extend(
+        text("why")
+            .filter(|why| !why.is_empty())
+            .map(|why| format!("    {why}")),
+    );
     let status: Option<Status> = text("status").and_then(|status| status.parse().ok());
     lines.push(match (text("index"), status) {
         (Some(index), Some(status)) => {
             let balance: u64 = text("balance").and_then(|balance| balance.parse().ok()).unwrap_or(0);
-            format!("    validator {index}, {}, balance {} ETH", status_in_words(status), eth(balance))
+            format!(
+                "    validator {index}, {}, balance {} ETH",
+                status_in_words(status),
+                eth(balance)
+            )
         }
         _ => "    the chain does not know it, or the client has not asked yet".into(),
     });

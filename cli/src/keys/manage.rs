@@ -135,7 +135,12 @@ pub(super) fn enable(args: &Enable) -> Result<(), Failure> {
         Some(_) => None,
         None => Some(Keys::open(&folder)?),
     };
-    if let Some(record) = keys.as_ref().map(|keys| keys.database().key(key)).transpose()?.flatten() {
+    if let Some(record) = keys
+        .as_ref()
+        .map(|keys| keys.database().key(key))
+        .transpose()?
+        .flatten()
+    {
         eprintln!("{}", slashing::describe(&record));
     }
     let what = "If any other client signs with this key, or if it signed anything elsewhere that is not on record here, the \

@@ -64,13 +64,18 @@ impl Chain {
     }
 
     fn now(&self) -> u64 {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let now = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
         self.rules.epoch_at(now.as_millis() as u64)
     }
 
     /// The validators with these indices or keys. An error names the first that is not there.
     fn validators(&self, ids: &[String]) -> Result<Vec<Leaving>, Failure> {
-        let found = self.beacon.ask(|node| node.leaving(ids, TIMEOUT)).map_err(|error| failed(&error))?;
+        let found = self
+            .beacon
+            .ask(|node| node.leaving(ids, TIMEOUT))
+            .map_err(|error| failed(&error))?;
         if found.len() < ids.len() {
             let named = |id: &&String| {
                 found
@@ -78,14 +83,18 @@ impl Chain {
                     .any(|one| one.info.index.to_string() == **id || one.info.pubkey.to_string() == id.to_lowercase())
             };
             let missing = ids.iter().find(|id| !named(id)).map_or("one of them", String::as_str);
-            return Err(Failure::invalid(format!("the chain does not know the validator {missing}")));
+            return Err(Failure::invalid(format!(
+                "the chain does not know the validator {missing}"
+            )));
         }
         Ok(found)
     }
 
     fn validator(&self, id: &str) -> Result<Leaving, Failure> {
         let mut found = self.validators(&[id.to_owned()])?;
-        found.pop().ok_or_else(|| Failure::invalid(format!("the chain does not know the validator {id}")))
+        found
+            .pop()
+            .ok_or_else(|| Failure::invalid(format!("the chain does not know the validator {id}")))
     }
 }
 

@@ -34,7 +34,7 @@ running until the exit epoch.";
 #[command(after_help = EXAMPLES)]
 pub(super) struct Send {
     /// A signed exit
-    #[arg(value_name = "FILE", required_unless_present_any = ["validator", "all"], conflicts_with_all = ["validator", "all"])]
+    #[arg(value_name = "FILE", conflicts_with_all = ["validator", "all"])]
     file: Option<PathBuf>,
     /// Sign and send the exit of this validator, whose key is here or in the keystore
     #[arg(long, value_name = "INDEX|PUBKEY|KEYSTORE", conflicts_with = "all")]
@@ -74,12 +74,15 @@ const EPOCHS_TO_WAIT: u64 = 4;
 const LOOK: Duration = Duration::from_secs(2);
 
 pub(super) fn run(args: &Send) -> Result<ExitCode, Failure> {
+    if args.file.is_none() && args.validator.is_none() && !args.all {
+        return Err(Failure::usage("whose exit? Name a file, --validator, or --all"));
+    }
     let root = match &args.network {
         Some(network) => network::known_genesis(network)?.map(|genesis| genesis.validators_root),
         None => None,
     };
-    let chain = Chain::connect(&args.nodes, args.genesis_validators_root.or(root))?;
     let signed = args.file.as_deref().map(read_exit).transpose()?;
+    let chain = Chain::connect(&args.nodes, args.genesis_validators_root.or(root))?;
     let ids = match (&signed, args.all) {
         (Some(exit), _) => vec![exit.message.validator_index.to_string()],
         (None, true) => all_here(args)?,
@@ -87,8 +90,15 @@ pub(super) fn run(args: &Send) -> Result<ExitCode, Failure> {
     };
     let mut validators = chain.validators(&ids)?;
     let now = chain.now();
-    let partial = chain.beacon.ask(|node| node.partial_withdrawals(TIMEOUT)).map_err(|error| failed(&error))?;
-    let obstacle = |one: &Leaving| chain.rules.obstacle(one, &partial, signed.as_ref().map(|exit| &exit.message), now);
+    let partial = chain
+        .beacon
+        .ask(|node| node.partial_withdrawals(TIMEOUT))
+        .map_err(|error| failed(&error))?;
+    let obstacle = |one: &Leaving| {
+        chain
+            .rules
+            .obstacle(one, &partial, signed.as_ref().map(|exit| &exit.message), now)
+    };
     if args.all {
         validators.retain(|one| match obstacle(one) {
             Some(why) => {
@@ -98,7 +108,9 @@ pub(super) fn run(args: &Send) -> Result<ExitCode, Failure> {
             None => true,
         });
         if validators.is_empty() {
-            return Err(Failure::invalid("none of the validators whose keys are here can leave now"));
+            return Err(Failure::invalid(
+                "none of the validators whose keys are here can leave now",
+            ));
         }
     }
     show_all(args, &chain, &validators, &partial)?;
@@ -142,7 +154,10 @@ fn all_here(args: &Send) -> Result<Vec<String>, Failure> {
     let store = KeyStore::new(&args.datadir.validator()?);
     let keys = store.list()?;
     if keys.is_empty() {
-        return Err(Failure::invalid(format!("there are no keys in {}", store.keys_folder().display())));
+        return Err(Failure::invalid(format!(
+            "there are no keys in {}",
+            store.keys_folder().display()
+        )));
     }
     Ok(keys.iter().map(ToString::to_string).collect())
 }
@@ -180,7 +195,9 @@ fn show_all(args: &Send, chain: &Chain, validators: &[Leaving], partial: &[Parti
         match withdrawal_address(&one.withdrawal_credentials) {
             Some(address) => eprintln!("  Its ETH goes to {}.", to_checksum(&address)),
             None => {
-                eprintln!("  It has no withdrawal address (0x00 credentials): your ETH stays locked until you set an address.");
+                eprintln!(
+                    "  It has no withdrawal address (0x00 credentials): your ETH stays locked until you set an address."
+                );
                 if !args.without_withdrawal_address {
                     return Err(Failure::invalid(format!(
                         "validator {} has no withdrawal address: set one first (`ethdo` or `ethstaker-deposit` can), or \
@@ -264,7 +281,13 @@ fn sign(args: &Send, chain: &Chain, one: &Leaving, now: u64) -> Result<SignedVol
     })?;
     let config = network::load(network)?;
     let root = chain.rules.genesis_validators_root;
-    let signed = exit::sign(&secret, &config, root, one.info.index, now.max(config.fork_epoch(Fork::Capella)))?;
+    let signed = exit::sign(
+        &secret,
+        &config,
+        root,
+        one.info.index,
+        now.max(config.fork_epoch(Fork::Capella)),
+    )?;
     if !chain.rules.is_signed_by(&signed, key) {
         return Err(Failure::invalid(format!(
             "the key here is not that of validator {}, or --network is not the node's network",
@@ -278,7 +301,10 @@ fn send(chain: &Chain, exit: &SignedVoluntaryExit) -> Result<(), Failure> {
     let index = exit.message.validator_index;
     let sent = chain.beacon.ask(|node| node.submit_exit(exit, TIMEOUT));
     sent.map_err(|error| {
-        Failure::running(format!("the beacon node did not take the exit of validator {index}: {}", error.cause))
+        Failure::running(format!(
+            "the beacon node did not take the exit of validator {index}: {}",
+            error.cause
+        ))
     })?;
     eprintln!("The exit of validator {index} was sent.");
     Ok(())

@@ -44,7 +44,9 @@ pub(super) fn run(args: &Status) -> Result<ExitCode, Failure> {
             Err(_) if !told.is_empty() => None,
             found => Some(found?),
         };
-        let paid = one.as_ref().is_some_and(|one| one.info.status == beacon::Status::WithdrawalDone);
+        let paid = one
+            .as_ref()
+            .is_some_and(|one| one.info.status == beacon::Status::WithdrawalDone);
         let text = one.map_or_else(|| told.clone(), |one| describe(&one, &chain.rules));
         if text != told {
             println!("{text}");
@@ -61,7 +63,10 @@ pub(super) fn run(args: &Status) -> Result<ExitCode, Failure> {
 fn describe(one: &Leaving, rules: &Rules) -> String {
     let info = &one.info;
     let address = withdrawal_address(&one.withdrawal_credentials);
-    let to = address.map_or_else(|| "nobody yet: it has no withdrawal address".into(), |address| to_checksum(&address));
+    let to = address.map_or_else(
+        || "nobody yet: it has no withdrawal address".into(),
+        |address| to_checksum(&address),
+    );
     let (exit, payout) = (info.exit_epoch, one.withdrawable_epoch);
     let next = match info.status {
         beacon::Status::PendingInitialized | beacon::Status::PendingQueued => "it has not begun yet".into(),

@@ -41,13 +41,15 @@ impl Node {
     /// Spec: beacon-APIs, `postStateValidators`.
     pub async fn leaving(&self, ids: &[String], timeout: Duration) -> Result<Vec<Leaving>, CallError> {
         let body = serde_json::json!({"ids": ids, "statuses": null}).to_string();
-        self.validators_by(body, ids.len(), SMALL + ids.len() * PER_VALIDATOR, timeout).await
+        self.validators_by(body, ids.len(), SMALL + ids.len() * PER_VALIDATOR, timeout)
+            .await
     }
 
     /// All that are about to leave. Spec: beacon-APIs, `postStateValidators`.
     pub async fn all_leaving(&self, timeout: Duration) -> Result<Vec<Leaving>, CallError> {
         let body = r#"{"ids":null,"statuses":["active_exiting"]}"#;
-        self.validators_by(body.into(), LEAVING_LIMIT, 2 * QUEUE_LIMIT, timeout).await
+        self.validators_by(body.into(), LEAVING_LIMIT, 2 * QUEUE_LIMIT, timeout)
+            .await
     }
 
     async fn validators_by(

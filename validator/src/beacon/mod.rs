@@ -16,8 +16,8 @@ mod url;
 
 pub use blocks::{BlockRequest, Produced, Published, Signed, Unsigned, header_root};
 pub use error::{CallError, Kind};
-pub use exits::{Leaving, PartialWithdrawal};
 pub use events::{Event, Events, HeadEvent};
+pub use exits::{Leaving, PartialWithdrawal};
 pub use fallback::{Answer, Ask, MAX_NODES, Nodes, Unanswered};
 pub use health::Need;
 pub use node::Node;

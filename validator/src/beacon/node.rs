@@ -67,7 +67,13 @@ impl Node {
         parse(&response.body).map_err(|error| self.odd(&path, error))
     }
 
-    pub(super) async fn post(&self, path: String, body: Vec<u8>, limit: usize, timeout: Duration) -> Result<Response, CallError> {
+    pub(super) async fn post(
+        &self,
+        path: String,
+        body: Vec<u8>,
+        limit: usize,
+        timeout: Duration,
+    ) -> Result<Response, CallError> {
         let request = Request::post(path, Form::Json, Bytes::from(body), limit, timeout);
         self.http.call(request).await
     }

@@ -37,17 +37,20 @@ impl Problem {
     }
 }
 
-/// What a handler gives: a status with JSON, or with nothing.
-pub(super) type Answer = Result<(StatusCode, Option<Value>), Problem>;
+/// A status with JSON, or with nothing.
+pub(super) type Reply = (StatusCode, Option<Value>);
+
+/// What a handler gives.
+pub(super) type Answer = Result<Reply, Problem>;
 
 /// `{"data": …}` with status 200.
-pub(super) fn data(data: Value) -> Answer {
-    Ok((StatusCode::OK, Some(json!({ "data": data }))))
+pub(super) fn data(data: Value) -> Reply {
+    (StatusCode::OK, Some(json!({ "data": data })))
 }
 
 /// A status alone.
-pub(super) fn empty(status: StatusCode) -> Answer {
-    Ok((status, None))
+pub(super) fn empty(status: StatusCode) -> Reply {
+    (status, None)
 }
 
 /// The answer as it goes out.

@@ -27,7 +27,9 @@ pub fn find(folder: &Path) -> Result<Option<Client>> {
     let Some(address) = read_address(folder)? else {
         return Ok(None);
     };
-    let url: NodeUrl = address.parse().map_err(|why| anyhow!("the file api_address of the folder: {why}"))?;
+    let url: NodeUrl = address
+        .parse()
+        .map_err(|why| anyhow!("the file api_address of the folder: {why}"))?;
     if !url.is_loopback() || url.https {
         bail!("the file api_address of the folder names another machine than this one");
     }
@@ -39,7 +41,13 @@ pub fn find(folder: &Path) -> Result<Option<Client>> {
     };
     match client.keys() {
         Ok(_) => Ok(Some(client)),
-        Err(error) if error.downcast_ref::<CallError>().is_some_and(|e| e.kind == Kind::Unreachable) => Ok(None),
+        Err(error)
+            if error
+                .downcast_ref::<CallError>()
+                .is_some_and(|e| e.kind == Kind::Unreachable) =>
+        {
+            Ok(None)
+        }
         Err(error) => Err(error),
     }
 }
@@ -52,7 +60,10 @@ impl Client {
             body,
             ..Request::get(path.into(), MAX_ANSWER, TIMEOUT)
         };
-        let answer = self.runtime.block_on(self.http.call(request)).map_err(anyhow::Error::new)?;
+        let answer = self
+            .runtime
+            .block_on(self.http.call(request))
+            .map_err(anyhow::Error::new)?;
         if answer.body.is_empty() {
             return Ok(Value::Null);
         }
@@ -88,7 +99,10 @@ impl Client {
         let status = &answer["data"][0];
         if status["status"] != "deleted" {
             let message = status["message"].as_str().unwrap_or_default();
-            bail!("the key {key} was not deleted: {} {message}", status["status"].as_str().unwrap_or("no status"));
+            bail!(
+                "the key {key} was not deleted: {} {message}",
+                status["status"].as_str().unwrap_or("no status")
+            );
         }
         text(&answer["slashing_protection"])
     }

@@ -22,12 +22,14 @@ pub(super) const MAX_AT_ONCE: usize = 1_000;
 /// Spec: keymanager-APIs, `listKeys`.
 pub(super) async fn list(keymanager: &Keymanager) -> Answer {
     let keys = keymanager.signer.keys();
-    let local: Vec<BLSPubkey> = keys.iter().filter(|key| key.remote.is_none()).map(|key| key.pubkey).collect();
+    let local: Vec<BLSPubkey> = keys
+        .iter()
+        .filter(|key| key.remote.is_none())
+        .map(|key| key.pubkey)
+        .collect();
     let paths = keymanager.change(move |signer| Ok(paths(signer, &local))).await?;
-    let entry = |(key, path): (BLSPubkey, String)| {
-        json!({"validating_pubkey": key.to_string(), "derivation_path": path, "readonly": false})
-    };
-    data(Value::from(paths.into_iter().map(entry).collect::<Vec<_>>()))
+    let entry = |(key, path): (BLSPubkey, String)| json!({"validating_pubkey": key.to_string(), "derivation_path": path, "readonly": false});
+    Ok(data(Value::from(paths.into_iter().map(entry).collect::<Vec<_>>())))
 }
 
 /// Each key's place in its tree, as its file says it.
@@ -74,7 +76,7 @@ pub(super) async fn import(keymanager: &Keymanager, body: &[u8]) -> Answer {
             store_all(signer, opened, &vouch)
         })
         .await?;
-    data(Value::from(results))
+    Ok(data(Value::from(results)))
 }
 
 /// The history of a body, which has it as text.
@@ -111,7 +113,12 @@ fn store_all(signer: &Signer, opened: Vec<Opened>, vouch: &Vouch<'_>) -> Result<
     if known + opened.len() > MAX_KEYS {
         bail!("{known} keys are here, at most {MAX_KEYS} may be; divide them among several clients");
     }
-    let remote: BTreeSet<BLSPubkey> = signer.keys().into_iter().filter(|k| k.remote.is_some()).map(|k| k.pubkey).collect();
+    let remote: BTreeSet<BLSPubkey> = signer
+        .keys()
+        .into_iter()
+        .filter(|k| k.remote.is_some())
+        .map(|k| k.pubkey)
+        .collect();
     let mut results = Vec::with_capacity(opened.len());
     for opened in opened {
         results.push(match opened {
@@ -122,7 +129,9 @@ fn store_all(signer: &Signer, opened: Vec<Opened>, vouch: &Vouch<'_>) -> Result<
                 match import_into(&store, signer.protection(), &[candidate], vouch) {
                     Ok(imported) => {
                         signer.load_local(&[key])?;
-                        imported.first().map_or_else(|| failed("it was not stored"), imported_value)
+                        imported
+                            .first()
+                            .map_or_else(|| failed("it was not stored"), imported_value)
                     }
                     Err(error) => failed(&format!("{error:#}")),
                 }

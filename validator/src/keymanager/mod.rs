@@ -100,9 +100,7 @@ impl Keymanager {
             }
             Err(error) => {
                 let why = error.to_string();
-                keys.iter()
-                    .map(|key| (*key, Standing::NoAnswer(why.clone())))
-                    .collect()
+                keys.iter().map(|key| (*key, Standing::NoAnswer(why.clone()))).collect()
             }
         }
     }

@@ -5,16 +5,19 @@ use super::Keymanager;
 use super::answer::{Answer, Problem, data, empty};
 use super::keystores::Pubkeys;
 use super::routes::{read, read_keys};
+use crate::beacon::{Ask, Need, Unanswered, ValidatorInfo};
 use crate::interchange::Interchange;
 use crate::keys::MAX_KEYS;
 use crate::settings::to_checksum;
 use crate::slashing_protection::{KeyRecord, KeyState};
+use crate::validators::fetch;
 use consensus::Fork;
 use consensus::ssz::Json;
 use consensus::types::{BLSPubkey, Epoch};
 use hyper::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 /// All keys with what the record, the settings and the chain say of them.
 pub(super) async fn list(keymanager: &Keymanager) -> Answer {
@@ -25,7 +28,8 @@ pub(super) async fn list(keymanager: &Keymanager) -> Answer {
                 .collect::<anyhow::Result<Vec<_>>>()
         })
         .await?;
-    let validators = keymanager.ctx.validators.borrow().clone();
+    let keys: Vec<BLSPubkey> = records.iter().map(|(_, view)| view.pubkey).collect();
+    let validators = known(keymanager, &keys).await;
     let entry = |(record, view): (Option<KeyRecord>, crate::signer::KeyView)| {
         let fee_recipient = keymanager.signer.settings(&view.pubkey).fee_recipient;
         let history = record.map(|record| record.history).unwrap_or_default();
@@ -42,7 +46,28 @@ pub(super) async fn list(keymanager: &Keymanager) -> Answer {
             "balance": info.map(|info| info.balance.to_string()),
         })
     };
-    data(Value::from(records.into_iter().map(entry).collect::<Vec<_>>()))
+    Ok(data(Value::from(records.into_iter().map(entry).collect::<Vec<_>>())))
+}
+
+/// What the chain says of keys now, or said when they were last asked about for their duties, where no node answers.
+async fn known(keymanager: &Keymanager, keys: &[BLSPubkey]) -> BTreeMap<BLSPubkey, ValidatorInfo> {
+    let found = match ask(keymanager, keys).await {
+        Ok(found) => found,
+        Err(error) => {
+            tracing::debug!("keys are listed as they were known before: {error}");
+            keymanager.ctx.validators.borrow().iter().copied().collect()
+        }
+    };
+    found.into_iter().map(|info| (info.pubkey, info)).collect()
+}
+
+async fn ask(keymanager: &Keymanager, keys: &[BLSPubkey]) -> Result<Vec<ValidatorInfo>, Unanswered> {
+    let now = keymanager.ctx.clock.now();
+    let ask = Ask {
+        within: super::STANDING_WITHIN,
+        ..keymanager.ctx.ask("the keys' validators", Need::Head, now.slot, 0)
+    };
+    fetch(&keymanager.ctx.nodes, ask, keys).await
 }
 
 /// The name of a state on the wire.
@@ -61,19 +86,23 @@ pub(super) async fn export(keymanager: &Keymanager, body: &[u8]) -> Answer {
     let history = keymanager
         .change(move |signer| {
             let database = signer.protection();
-            let all = || database.keys().map(|records| records.iter().map(|record| record.pubkey).collect());
+            let all = || {
+                database
+                    .keys()
+                    .map(|records| records.iter().map(|record| record.pubkey).collect())
+            };
             let keys: Vec<BLSPubkey> = if keys.is_empty() { all()? } else { keys };
             Interchange::export(database, &keys)
         })
         .await?;
-    data(Value::from(history.to_json()))
+    Ok(data(Value::from(history.to_json())))
 }
 
 /// Lets a key sign on the operator's word. Doppelganger protection listens first.
 pub(super) async fn enable(keymanager: &Keymanager, key: &BLSPubkey) -> Answer {
     let key = *key;
     keymanager.change(move |signer| signer.enable(&key)).await?;
-    empty(StatusCode::ACCEPTED)
+    Ok(empty(StatusCode::ACCEPTED))
 }
 
 #[derive(Deserialize)]
@@ -83,12 +112,17 @@ struct Stop {
 
 /// Stops a key until the operator enables it, and gives its history.
 pub(super) async fn stop(keymanager: &Keymanager, key: &BLSPubkey, body: &[u8]) -> Answer {
-    let why: String = read::<Stop>(body)?.why.chars().filter(|c| !c.is_control()).take(500).collect();
+    let why: String = read::<Stop>(body)?
+        .why
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(500)
+        .collect();
     let key = *key;
     let history = keymanager
         .change(move |signer| signer.stop_with_history(&key, KeyState::Stopped, &why))
         .await?;
-    data(Value::from(history.to_json()))
+    Ok(data(Value::from(history.to_json())))
 }
 
 /// Spec: keymanager-APIs, `signVoluntaryExit`.
@@ -104,7 +138,9 @@ pub(super) async fn sign_exit(keymanager: &Keymanager, key: &BLSPubkey, query: &
     let epoch = epoch.unwrap_or_else(|| keymanager.ctx.clock.now().epoch);
     let capella = keymanager.signer.config().fork_epoch(Fork::Capella);
     if epoch < capella {
-        return Err(Problem::bad(format!("exits are signed for epochs from Capella on, here {capella}")));
+        return Err(Problem::bad(format!(
+            "exits are signed for epochs from Capella on, here {capella}"
+        )));
     }
     let standing = keymanager.ctx.validators.borrow().get(key).map(|info| info.index);
     let index = match standing {
@@ -114,22 +150,19 @@ pub(super) async fn sign_exit(keymanager: &Keymanager, key: &BLSPubkey, query: &
     let signed = keymanager.signer.sign_exit(key, index, epoch).await;
     let signed = signed.map_err(|error| Problem::internal(format!("{error:#}")))?;
     tracing::warn!("the exit of validator {index} was signed for whoever asked at the keymanager API");
-    let value: Value = serde_json::from_str(&signed.to_json(Fork::Capella))
-        .map_err(|error| Problem::internal(error.to_string()))?;
-    data(value)
+    let value: Value =
+        serde_json::from_str(&signed.to_json(Fork::Capella)).map_err(|error| Problem::internal(error.to_string()))?;
+    Ok(data(value))
 }
 
 /// The index of a key that has no duties here, as a stopped one.
 async fn index_of(keymanager: &Keymanager, key: &BLSPubkey) -> Result<u64, Problem> {
-    use crate::beacon::{Ask, Need};
-    let now = keymanager.ctx.clock.now();
-    let ask = Ask {
-        within: super::STANDING_WITHIN,
-        ..keymanager.ctx.ask("the key's validator", Need::Head, now.slot, 0)
-    };
-    let found = crate::validators::fetch(&keymanager.ctx.nodes, ask, &[*key]).await;
+    let found = ask(keymanager, &[*key]).await;
     let found = found.map_err(|error| Problem::internal(error.to_string()))?;
     let info = found.into_iter().find(|info| info.pubkey == *key);
-    info.map(|info| info.index)
-        .ok_or_else(|| Problem::bad(format!("the chain does not know the key {key}: it has no validator to exit")))
+    info.map(|info| info.index).ok_or_else(|| {
+        Problem::bad(format!(
+            "the chain does not know the key {key}: it has no validator to exit"
+        ))
+    })
 }

@@ -1,6 +1,6 @@
 //! Keys that remote signers have: list, import, delete.
 
-use super::answer::{Answer, Problem, data};
+use super::answer::{Answer, Problem, Reply, data};
 use super::keystores::{MAX_AT_ONCE, Pubkeys, read_history};
 use super::routes::{check_count, read, read_keys};
 use super::{Keymanager, standing_of};
@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 /// Spec: keymanager-APIs, `listRemoteKeys`. The address comes without credentials.
-pub(super) fn list(keymanager: &Keymanager) -> Answer {
+pub(super) fn list(keymanager: &Keymanager) -> Reply {
     let keys = keymanager.signer.keys().into_iter();
     let entries = keys.filter_map(|key| {
         let url = key.remote?;
@@ -73,7 +73,7 @@ pub(super) async fn import(keymanager: &Keymanager, body: &[u8]) -> Answer {
             Ok(wanted.iter().map(add).collect::<Vec<Value>>())
         })
         .await?;
-    data(Value::from(results))
+    Ok(data(Value::from(results)))
 }
 
 fn add(signer: &Signer, key: &BLSPubkey, url: Option<&str>, vouch: &Vouch<'_>) -> Result<Value> {
@@ -87,7 +87,10 @@ fn add(signer: &Signer, key: &BLSPubkey, url: Option<&str>, vouch: &Vouch<'_>) -
     // Whether it may sign is decided before anything could ask it.
     let outcome = admit_remote(signer.protection(), &[*key], vouch)?.pop();
     let settings = edit(signer.folder(), &[(*key, change)])?;
-    let url = settings.remote_keys().find(|(other, _)| *other == key).map(|(_, url)| url.clone());
+    let url = settings
+        .remote_keys()
+        .find(|(other, _)| *other == key)
+        .map(|(_, url)| url.clone());
     signer.load_remote(&[(*key, url.context("it was not written down")?)])?;
     signer.replace_settings(settings);
     Ok(match outcome {
@@ -121,7 +124,7 @@ pub(super) async fn delete(keymanager: &Keymanager, body: &[u8]) -> Answer {
             Ok(keys.iter().map(delete).collect::<Vec<Value>>())
         })
         .await?;
-    data(Value::from(statuses))
+    Ok(data(Value::from(statuses)))
 }
 
 fn delete_one(signer: &Signer, key: &BLSPubkey) -> Result<&'static str> {

@@ -7,20 +7,14 @@ use hyper::{Method, StatusCode};
 use serde::de::DeserializeOwned;
 
 /// Answers a request whose token was right.
-pub(super) async fn answer(
-    keymanager: &Keymanager,
-    method: &Method,
-    path: &str,
-    query: &str,
-    body: &[u8],
-) -> Answer {
+pub(super) async fn answer(keymanager: &Keymanager, method: &Method, path: &str, query: &str, body: &[u8]) -> Answer {
     let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
     let method = method.as_str();
     match (method, parts.as_slice()) {
         ("GET", ["eth", "v1", "keystores"]) => keystores::list(keymanager).await,
         ("POST", ["eth", "v1", "keystores"]) => keystores::import(keymanager, body).await,
         ("DELETE", ["eth", "v1", "keystores"]) => keystores::delete(keymanager, body).await,
-        ("GET", ["eth", "v1", "remotekeys"]) => remote::list(keymanager),
+        ("GET", ["eth", "v1", "remotekeys"]) => Ok(remote::list(keymanager)),
         ("POST", ["eth", "v1", "remotekeys"]) => remote::import(keymanager, body).await,
         ("DELETE", ["eth", "v1", "remotekeys"]) => remote::delete(keymanager, body).await,
         (_, ["eth" | "wren", "v1", "validator", key, name]) => {
@@ -35,7 +29,10 @@ pub(super) async fn answer(
         (_, ["eth", "v1", "keystores" | "remotekeys"] | ["wren", "v1", "keys" | "slashing_protection"]) => {
             Err(not_allowed(method, path))
         }
-        _ => Err(Problem::not_found(format!("there is nothing at {}", path.escape_debug()))),
+        _ => Err(Problem::not_found(format!(
+            "there is nothing at {}",
+            path.escape_debug()
+        ))),
     }
 }
 
@@ -50,11 +47,11 @@ async fn of_validator(
     match (method, name) {
         ("GET", "feerecipient") => settings::fee_recipient(keymanager, key),
         ("POST", "feerecipient") => settings::set_fee_recipient(keymanager, key, body).await,
-        ("GET", "gas_limit") => settings::gas_limit(keymanager, key),
+        ("GET", "gas_limit") => Ok(settings::gas_limit(keymanager, key)),
         ("POST", "gas_limit") => settings::set_gas_limit(keymanager, key, body).await,
-        ("GET", "graffiti") => settings::graffiti(keymanager, key),
+        ("GET", "graffiti") => Ok(settings::graffiti(keymanager, key)),
         ("POST", "graffiti") => settings::set_graffiti(keymanager, key, body).await,
-        ("GET", "builder") => settings::builder(keymanager, key),
+        ("GET", "builder") => Ok(settings::builder(keymanager, key)),
         ("POST", "builder") => settings::set_builder(keymanager, key, body).await,
         ("DELETE", "feerecipient" | "gas_limit" | "graffiti" | "builder") => {
             settings::unset(keymanager, key, name).await
@@ -76,7 +73,12 @@ fn not_allowed(method: &str, path: &str) -> Problem {
 
 /// A public key from a path.
 fn public_key(text: &str) -> Result<BLSPubkey, Problem> {
-    let wrong = || Problem::bad(format!("'{:.100}' is no public key: 0x and 96 hex digits", text.escape_debug()));
+    let wrong = || {
+        Problem::bad(format!(
+            "'{:.100}' is no public key: 0x and 96 hex digits",
+            text.escape_debug()
+        ))
+    };
     text.parse().map_err(|_| wrong())
 }
 
@@ -94,7 +96,9 @@ pub(super) fn read_keys(texts: &[String], limit: usize) -> Result<Vec<BLSPubkey>
 /// Refuses lists that take too long to work through.
 pub(super) fn check_count(count: usize, limit: usize) -> Result<(), Problem> {
     if count > limit {
-        return Err(Problem::bad(format!("{count} keys at once, at most {limit}: send them in parts")));
+        return Err(Problem::bad(format!(
+            "{count} keys at once, at most {limit}: send them in parts"
+        )));
     }
     Ok(())
 }

@@ -53,7 +53,10 @@ pub(crate) async fn listen(port: Option<u16>) -> Result<TcpListener> {
 fn announce(listener: &TcpListener, folder: &Path) -> Result<WrittenAddress> {
     let address = listener.local_addr().context("the port has no address")?;
     let written = WrittenAddress::write(folder, address)?;
-    tracing::info!("keymanager API on http://{address}, its token is in {}", folder.display());
+    tracing::info!(
+        "keymanager API on http://{address}, its token is in {}",
+        folder.display()
+    );
     Ok(written)
 }
 
@@ -105,7 +108,10 @@ async fn answer(request: Request<Incoming>, keymanager: &Keymanager, token: &Tok
 
 /// Spec: keymanager-APIs, `bearerAuth`: 401 where there is no token, 403 where it is wrong.
 fn check_token(request: &Request<Incoming>, token: &Token) -> Result<(), Problem> {
-    let shown = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let shown = request
+        .headers()
+        .get(AUTHORIZATION)
+        .and_then(|value| value.to_str().ok());
     let shown = shown.and_then(|value| {
         let (scheme, token) = value.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
@@ -125,7 +131,8 @@ fn check_token(request: &Request<Incoming>, token: &Token) -> Result<(), Problem
 
 async fn read_body(body: Incoming) -> Result<Bytes, Problem> {
     let collected = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, MAX_BODY).collect()).await;
-    let collected = collected.map_err(|_| Problem::new(StatusCode::REQUEST_TIMEOUT, "the body did not come in time"))?;
+    let collected =
+        collected.map_err(|_| Problem::new(StatusCode::REQUEST_TIMEOUT, "the body did not come in time"))?;
     collected.map(http_body_util::Collected::to_bytes).map_err(|error| {
         if error.is::<LengthLimitError>() {
             let message = format!("the body is longer than {MAX_BODY} bytes; send fewer keys at a time");

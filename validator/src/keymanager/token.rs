@@ -85,6 +85,8 @@ pub(crate) fn read_address(folder: &Path) -> Result<Option<String>> {
         return Ok(None);
     }
     let bytes = files::read_limited(&path, MAX_FILE)?;
-    let text = String::from_utf8(bytes).ok().with_context(|| format!("{} is not UTF-8", path.display()))?;
+    let text = String::from_utf8(bytes)
+        .ok()
+        .with_context(|| format!("{} is not UTF-8", path.display()))?;
     Ok(Some(text.trim().to_owned()))
 }

@@ -84,23 +84,20 @@ fn apply(text: &str, changes: &[(BLSPubkey, Change)]) -> Result<String> {
             .find(|(name, _)| name.parse::<BLSPubkey>().is_ok_and(|other| other == *key))
             .map(|(name, _)| name.to_owned());
         let name = written.unwrap_or_else(|| key.to_string());
-        match change.item()? {
-            Some(item) => {
-                let table = document.entry(&name).or_insert_with(|| Item::Table(Table::new()));
-                let table = table.as_table_like_mut();
-                let table = table.with_context(|| format!("'{}' is no table", name.escape_debug()))?;
-                table.insert(change.name(), item);
-            }
-            None => {
-                let table = document.get_mut(&name).and_then(Item::as_table_like_mut);
-                let empty = table.is_some_and(|table| {
-                    table.remove(change.name());
-                    table.is_empty()
-                });
-                if empty {
-                    document.remove(&name);
-                }
-            }
+        if let Some(item) = change.item()? {
+            let table = document.entry(&name).or_insert_with(|| Item::Table(Table::new()));
+            let table = table.as_table_like_mut();
+            let table = table.with_context(|| format!("'{}' is no table", name.escape_debug()))?;
+            table.insert(change.name(), item);
+            continue;
+        }
+        let table = document.get_mut(&name).and_then(Item::as_table_like_mut);
+        let empty = table.is_some_and(|table| {
+            table.remove(change.name());
+            table.is_empty()
+        });
+        if empty {
+            document.remove(&name);
         }
     }
     Ok(document.to_string())
@@ -115,7 +112,8 @@ mod tests {
     fn what_the_operator_wrote_stays() {
         let (one, two): (BLSPubkey, BLSPubkey) = (Bytes([0xab; 48]), Bytes([2; 48]));
         let capitals = format!("0x{}", "AB".repeat(48));
-        let text = format!("# mine\n[default]\ngas_limit = 5 # five\n\n[\"{capitals}\"]\n# my first\ngraffiti = \"a\"\n");
+        let text =
+            format!("# mine\n[default]\ngas_limit = 5 # five\n\n[\"{capitals}\"]\n# my first\ngraffiti = \"a\"\n");
         let changes = [
             (one, Change::GasLimit(Some(7))),
             (two, Change::FeeRecipient(Some(Bytes([0x11; 20])))),

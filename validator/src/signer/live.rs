@@ -59,14 +59,13 @@ impl Signer {
         let mut signers: Vec<Http> = self.remote_signers();
         for (pubkey, url) in keys {
             let known = signers.iter().find(|http| http.url() == url).cloned();
-            let http = match known {
-                Some(http) => http,
-                None => {
-                    let made = Http::new(url.clone(), self.0.authorities.as_deref());
-                    let made = made.map_err(|why| anyhow!("the remote signer {url}: {why}"))?;
-                    signers.push(made.clone());
-                    made
-                }
+            let http = if let Some(http) = known {
+                http
+            } else {
+                let made = Http::new(url.clone(), self.0.authorities.as_deref());
+                let made = made.map_err(|why| anyhow!("the remote signer {url}: {why}"))?;
+                signers.push(made.clone());
+                made
             };
             self.insert(pubkey, SigningKey::Remote(RemoteKey::new(*pubkey, http)))?;
         }
@@ -96,7 +95,9 @@ impl Signer {
         };
         let mut keys = self.0.keys.write().unwrap_or_else(PoisonError::into_inner);
         let is_remote = matches!(secret, SigningKey::Remote(_));
-        let other = keys.get(pubkey).is_some_and(|key| matches!(*key.secret, SigningKey::Local(_)));
+        let other = keys
+            .get(pubkey)
+            .is_some_and(|key| matches!(*key.secret, SigningKey::Local(_)));
         if is_remote && other {
             bail!(
                 "the key {pubkey} is in this folder and, by validators.toml, in a remote signer too: delete the one here, \

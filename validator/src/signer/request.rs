@@ -24,7 +24,9 @@ pub(super) fn body(message: &Message<'_>, network: &Network, signing_root: Root)
         Message::Block { slot, block_header } => {
             let (fork, epoch) = at_slot(slot);
             if fork < Fork::Bellatrix {
-                return Err(format!("a block of {fork} needs a local key: a remote signer wants all of it"));
+                return Err(format!(
+                    "a block of {fork} needs a local key: a remote signer wants all of it"
+                ));
             }
             let header = block_header.to_json(fork);
             let value = format!(r#"{{"version":"{}","block_header":{header}}}"#, version(fork));
@@ -86,7 +88,9 @@ pub(super) fn body(message: &Message<'_>, network: &Network, signing_root: Root)
             return Err("the remote signing API has no form yet for messages of Gloas".into());
         }
     };
-    let fork = epoch.map_or_else(String::new, |epoch| format!(r#""fork_info":{},"#, fork_info(network, epoch)));
+    let fork = epoch.map_or_else(String::new, |epoch| {
+        format!(r#""fork_info":{},"#, fork_info(network, epoch))
+    });
     Ok(format!(
         r#"{{"type":"{kind}",{fork}"signingRoot":"{signing_root}","{field}":{value}}}"#
     ))
@@ -100,7 +104,10 @@ fn version(fork: Fork) -> String {
 /// The fork of an epoch with the one before it. Spec: phase0/beacon-chain.md, `Fork`.
 fn fork_info(network: &Network, epoch: Epoch) -> String {
     let config = &network.config;
-    let scheduled: Vec<_> = config.scheduled_forks().filter(|(_, _, first)| *first <= epoch).collect();
+    let scheduled: Vec<_> = config
+        .scheduled_forks()
+        .filter(|(_, _, first)| *first <= epoch)
+        .collect();
     let (_, current, first) = scheduled
         .last()
         .copied()

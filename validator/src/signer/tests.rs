@@ -8,8 +8,8 @@ use consensus::preset::SLOTS_PER_EPOCH;
 use consensus::signing::{compute_domain, signing_root_of};
 use consensus::ssz::{Bytes, Ssz};
 use consensus::types::{
-    AggregateAndProof, AttestationData, BeaconBlockHeader, Checkpoint, ContributionAndProof, Domain, Epoch, SyncAggregatorSelectionData,
-    ValidatorRegistrationV1, VoluntaryExit,
+    AggregateAndProof, AttestationData, BeaconBlockHeader, Checkpoint, ContributionAndProof, Domain, Epoch,
+    SyncAggregatorSelectionData, ValidatorRegistrationV1, VoluntaryExit,
 };
 use crypto::bls::{PublicKey, Signature, verify};
 use crypto::derive::SecretBytes;
@@ -17,7 +17,7 @@ use crypto::derive::SecretBytes;
 const ROOT: Root = Bytes([7; 32]);
 
 /// Forks at epochs 0, 10, 20, …, so that a version tells the epoch it was taken at.
-fn config() -> Config {
+pub(super) fn config() -> Config {
     let mut config = Config::network("devnet").unwrap();
     for fork in Fork::ALL {
         config.set_fork_epoch(fork, 10 * fork as u64);
@@ -25,7 +25,7 @@ fn config() -> Config {
     config
 }
 
-fn secret(number: u8) -> SecretBytes {
+pub(super) fn secret(number: u8) -> SecretBytes {
     SecretBytes::new([number; 32])
 }
 
@@ -45,7 +45,7 @@ fn signer(scratch: &Scratch) -> Signer {
     Signer::open(scratch.folder(), config(), ROOT).unwrap()
 }
 
-async fn one(
+pub(super) async fn one(
     signer: &Signer,
     key: BLSPubkey,
     message: Message<'_>,
@@ -54,7 +54,7 @@ async fn one(
     signer.sign(vec![(key, message)], now).await.remove(0)
 }
 
-fn vote(slot: Slot, source: Epoch) -> AttestationData {
+pub(super) fn vote(slot: Slot, source: Epoch) -> AttestationData {
     AttestationData {
         slot,
         source: Checkpoint {
@@ -69,7 +69,7 @@ fn vote(slot: Slot, source: Epoch) -> AttestationData {
     }
 }
 
-fn header(slot: Slot, state_root: u8) -> BeaconBlockHeader {
+pub(super) fn header(slot: Slot, state_root: u8) -> BeaconBlockHeader {
     BeaconBlockHeader {
         slot,
         state_root: Bytes([state_root; 32]),
@@ -77,7 +77,7 @@ fn header(slot: Slot, state_root: u8) -> BeaconBlockHeader {
     }
 }
 
-fn aggregate(slot: Slot) -> AggregateAndProof {
+pub(super) fn aggregate(slot: Slot) -> AggregateAndProof {
     let mut message = AggregateAndProof {
         aggregator_index: 3,
         ..AggregateAndProof::default()
@@ -86,7 +86,7 @@ fn aggregate(slot: Slot) -> AggregateAndProof {
     message
 }
 
-fn contribution(slot: Slot) -> ContributionAndProof {
+pub(super) fn contribution(slot: Slot) -> ContributionAndProof {
     let mut message = ContributionAndProof::default();
     message.contribution.slot = slot;
     message
