@@ -1,6 +1,7 @@
 //! The `wren` binary: every command an operator types, thin over the libraries.
 #![forbid(unsafe_code)]
 
+mod beacon;
 mod datadir;
 mod devnet;
 mod engine;
@@ -10,6 +11,7 @@ mod keys;
 mod logging;
 mod network;
 mod node;
+mod running;
 mod slashing;
 mod ssz;
 mod terminal;

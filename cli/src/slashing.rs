@@ -2,7 +2,7 @@
 
 use crate::datadir::Datadir;
 use crate::exit::Failure;
-use crate::{network, terminal};
+use crate::{network, running, terminal};
 use clap::{Parser, Subcommand};
 use consensus::ssz::Root;
 use consensus::types::BLSPubkey;
@@ -20,8 +20,8 @@ Examples:
   wren slashing show
 
 The record lies in DATADIR/validator/slashing_protection.sqlite. It is written before anything is signed, and nothing is
-signed without it. Histories are in the format that all clients share (EIP-3076). A client that runs on the folder must be
-stopped first.";
+signed without it. Histories are in the format that all clients share (EIP-3076). A client that runs on the folder exports
+itself; for anything else it must be stopped first.";
 
 /// `wren slashing …`
 #[derive(Parser)]
@@ -164,6 +164,11 @@ fn import(args: &Import) -> Result<(), Failure> {
 }
 
 fn export(args: &Export) -> Result<(), Failure> {
+    if let Some(client) = running::client(&args.datadir.validator()?)? {
+        let history = client.history(&args.keys)?;
+        let count = Interchange::from_json(history.as_bytes())?.histories.len();
+        return write_export(args, &history, count);
+    }
     let database = open(&args.datadir)?;
     let all =
         || -> Result<Vec<BLSPubkey>, Failure> { Ok(database.keys()?.iter().map(|record| record.pubkey).collect()) };
@@ -173,13 +178,16 @@ fn export(args: &Export) -> Result<(), Failure> {
         args.keys.clone()
     };
     let history = Interchange::export(&database, &keys)?;
+    write_export(args, &history.to_json(), keys.len())
+}
+
+fn write_export(args: &Export, history: &str, keys: usize) -> Result<(), Failure> {
     match &args.output {
-        Some(path) => files::write_new_private(path, history.to_json().as_bytes())?,
-        None => println!("{}", history.to_json()),
+        Some(path) => files::write_new_private(path, history.as_bytes())?,
+        None => println!("{history}"),
     }
     eprintln!(
-        "Exported the history of {} keys. It ends here: a key that signs on in this client must not sign in another.",
-        keys.len()
+        "Exported the history of {keys} keys. It ends here: a key that signs on in this client must not sign in another."
     );
     Ok(())
 }

@@ -4,7 +4,7 @@ use crate::datadir::Datadir;
 use crate::exit::{self, Failure};
 use crate::{logging, network};
 use ::validator::beacon::NodeUrl;
-use ::validator::run::{Ended, KnownGenesis, Options, run as run_client};
+use ::validator::run::{Ended, KeymanagerPort, KnownGenesis, Options, run as run_client};
 use ::validator::settings::parse_address;
 use clap::{ArgAction, Args as ClapArgs};
 use consensus::types::ExecutionAddress;
@@ -54,6 +54,13 @@ pub(crate) struct Args {
     #[arg(long)]
     no_doppelganger_protection: bool,
 
+    /// The port of the keymanager API, on 127.0.0.1; 0 serves none [default: 5062, or a free one if that is taken]
+    #[arg(long, value_name = "PORT")]
+    keymanager_port: Option<u16>,
+    /// Certificates (PEM) of authorities that remote signers are trusted by, beside the usual ones
+    #[arg(long, value_name = "FILE")]
+    remote_signer_ca: Option<PathBuf>,
+
     /// Where metrics are served
     #[arg(long, value_name = "IP", default_value = "127.0.0.1", help_heading = "Monitoring")]
     metrics_address: IpAddr,
@@ -86,6 +93,7 @@ fn options(args: Args) -> Result<Options, Failure> {
     });
     let nodes = nodes.collect::<Result<_, _>>()?;
     let authorities = args.beacon_nodes_ca.as_deref().map(read_certificates).transpose()?;
+    let signer_authorities = args.remote_signer_ca.as_deref().map(read_certificates).transpose()?;
     let address = args.suggested_fee_recipient.as_deref().map(fee_recipient).transpose()?;
     let metrics = (args.metrics_port != 0).then(|| SocketAddr::new(args.metrics_address, args.metrics_port));
     Ok(Options {
@@ -98,6 +106,12 @@ fn options(args: Args) -> Result<Options, Failure> {
         suggested_fee_recipient: address,
         doppelganger_protection: !args.no_doppelganger_protection,
         metrics,
+        keymanager: match args.keymanager_port {
+            None => KeymanagerPort::Usual,
+            Some(0) => KeymanagerPort::Off,
+            Some(port) => KeymanagerPort::Port(port),
+        },
+        remote_signer_authorities: signer_authorities,
     })
 }
 
@@ -105,7 +119,7 @@ fn fee_recipient(text: &str) -> Result<ExecutionAddress, Failure> {
     parse_address(text).map_err(|error| Failure::usage(format!("--suggested-fee-recipient: {error:#}")))
 }
 
-fn read_certificates(path: &Path) -> Result<Vec<u8>, Failure> {
+pub(crate) fn read_certificates(path: &Path) -> Result<Vec<u8>, Failure> {
     let failed = |error| Failure::io(format!("cannot read {}", path.display()), &error);
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(failed)?;

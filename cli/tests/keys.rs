@@ -9,22 +9,22 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 
-const ADDRESS: &str = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
-const PASSWORD: &str = "correct horse battery";
+pub(super) const ADDRESS: &str = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
+pub(super) const PASSWORD: &str = "correct horse battery";
 const WORDS: &str = "abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon about";
 /// The first two signing keys of these words, as `ethstaker_deposit` has them.
-const KEYS: [&str; 2] = [
+pub(super) const KEYS: [&str; 2] = [
     "0xb3e445d43871965d890a398f719348a1405ac72e35b92727cc570026f54471af7ea7b2040622a8fd0b5bfb2a209b5911",
     "0xaeb399bf5648b0e9980c1731824c269631a41320c3d7f730c40587e1a37a5e1c8b5755fd90080a7b3fb90d3fd419c0a7",
 ];
 
 /// A network that begins in the year 2200, so that its keys are new, and a datadir.
-struct Setup {
+pub(super) struct Setup {
     scratch: Scratch,
 }
 
 impl Setup {
-    fn new(name: &str) -> Self {
+    pub(super) fn new(name: &str) -> Self {
         let setup = Setup {
             scratch: Scratch::new(name),
         };
@@ -44,12 +44,12 @@ impl Setup {
         fs::write(format!("{folder}/genesis.ssz"), state).expect("written");
     }
 
-    fn path(&self, name: &str) -> String {
+    pub(super) fn path(&self, name: &str) -> String {
         self.scratch.path(name)
     }
 
     /// Adds the options that every command here has.
-    fn arguments(&self, arguments: &[&str]) -> Vec<String> {
+    pub(super) fn arguments(&self, arguments: &[&str]) -> Vec<String> {
         let mut all: Vec<String> = arguments.iter().map(|argument| (*argument).into()).collect();
         all.extend(["--datadir".into(), self.path("data")]);
         let has_network = ["keys new", "keys import", "slashing init", "exit sign"];
@@ -59,7 +59,7 @@ impl Setup {
         all
     }
 
-    fn ok(&self, arguments: &[&str], input: &str) -> String {
+    pub(super) fn ok(&self, arguments: &[&str], input: &str) -> String {
         let all = self.arguments(arguments);
         let all: Vec<&str> = all.iter().map(String::as_str).collect();
         let output = wren(&all, input.as_bytes());
@@ -72,7 +72,7 @@ impl Setup {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
-    fn fails(&self, code: i32, arguments: &[&str], input: &str) -> String {
+    pub(super) fn fails(&self, code: i32, arguments: &[&str], input: &str) -> String {
         let all = self.arguments(arguments);
         let all: Vec<&str> = all.iter().map(String::as_str).collect();
         wren_fails(code, &all, input.as_bytes())
@@ -80,7 +80,7 @@ impl Setup {
 
     /// Two validators from known words, in `made` and in the datadir: copies of what one call has made for all tests, as
     /// keystores take seconds.
-    fn make_keys(&self) -> String {
+    pub(super) fn make_keys(&self) -> String {
         static MADE: LazyLock<(Setup, String)> = LazyLock::new(|| {
             let setup = Setup::new("keys-made");
             let answers = format!("{ADDRESS}\n{ADDRESS}\n{WORDS}\n{PASSWORD}\n{PASSWORD}\n");
@@ -106,7 +106,7 @@ impl Setup {
     }
 
     /// The file in `made` whose name begins so.
-    fn made(&self, prefix: &str) -> String {
+    pub(super) fn made(&self, prefix: &str) -> String {
         let entries = fs::read_dir(self.path("made")).expect("it is there");
         let mut paths = entries.map(|entry| entry.expect("it can be listed").path());
         let found = paths.find(|path| {
@@ -128,7 +128,7 @@ fn copy_files(from: &str, to: &str) {
     }
 }
 
-fn mode(path: &str) -> u32 {
+pub(super) fn mode(path: &str) -> u32 {
     fs::metadata(path).expect("it is there").permissions().mode() & 0o777
 }
 
@@ -628,8 +628,13 @@ fn help_has_an_example_for_every_command() {
         "keys export",
         "keys delete",
         "keys enable",
+        "keys list",
         "slashing",
+        "exit",
         "exit sign",
+        "exit send",
+        "exit status",
+        "validator",
     ] {
         let arguments: Vec<&str> = command.split(' ').chain(["--help"]).collect();
         let help = wren_ok(&arguments);

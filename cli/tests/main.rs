@@ -1,7 +1,9 @@
 //! Tests of the `wren` program as an operator meets it, and of the tree it is built from.
 #![forbid(unsafe_code)]
 
+mod exits;
 mod genesis;
+mod keymanager;
 mod keys;
 #[cfg(not(feature = "minimal"))]
 mod realdata;
@@ -42,6 +44,11 @@ fn wren(arguments: &[&str], input: &[u8]) -> Output {
         String::from_utf8_lossy(&output.stderr)
     );
     output
+}
+
+/// The program at `WREN_BIN`, otherwise the one cargo has just built.
+fn program() -> String {
+    std::env::var("WREN_BIN").unwrap_or_else(|_| env!("CARGO_BIN_EXE_wren").into())
 }
 
 /// What `wren` prints when all is well.

@@ -253,10 +253,9 @@ async fn aggregate(ctx: &Context, slot: Slot, attesters: Vec<Attester>, data: &A
             Some((pubkey, message))
         });
     let made: Vec<(BLSPubkey, AggregateAndProof)> = made.collect();
-    let messages = made.iter().map(|(pubkey, message)| {
-        let object_root = message.hash_tree_root(fork);
-        (*pubkey, Message::AggregateAndProof { slot, object_root })
-    });
+    let messages = made
+        .iter()
+        .map(|(pubkey, message)| (*pubkey, Message::AggregateAndProof(message)));
     let signed = ctx.sign(messages.collect()).await;
     let duties = made.into_iter().map(|(_, message)| (message.aggregator_index, message));
     let kept = keep_signed(ctx, Kind::Aggregate, slot, duties, signed);

@@ -41,6 +41,11 @@ impl Gate {
         self.signer.settings(key)
     }
 
+    /// Grows with every change of keys or settings.
+    pub fn changes(&self) -> u64 {
+        self.signer.changes()
+    }
+
     /// Stops a key until the operator enables it again.
     pub fn disable(&self, key: &BLSPubkey, why: impl Into<String>) -> anyhow::Result<()> {
         self.signer.disable(key, why)

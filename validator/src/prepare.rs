@@ -24,7 +24,7 @@ const WITHIN: Duration = Duration::from_secs(6);
 /// Nodes pass registrations on to relays, which take some hundred at a time.
 const REGISTRATIONS_AT_ONCE: usize = 500;
 /// The gas limit that is registered where the operator sets none: what execution clients vote for by themselves.
-const DEFAULT_GAS_LIMIT: u64 = 60_000_000;
+pub(crate) const DEFAULT_GAS_LIMIT: u64 = 60_000_000;
 /// Subscriptions of one request: as many as there are validators, but not more than a body of 1 MiB.
 const SUBSCRIPTIONS_AT_ONCE: usize = 4_096;
 
@@ -34,7 +34,7 @@ pub struct Preparer {
     /// Signed registrations, kept as long as what they say stays true.
     registrations: BTreeMap<BLSPubkey, SignedValidatorRegistrationV1>,
     /// What was told last.
-    told: Option<(Epoch, u64, Slot)>,
+    told: Option<(Epoch, u64, u64, Slot)>,
     /// When it was last said that nobody could be told.
     complained: Option<Epoch>,
 }
@@ -56,13 +56,15 @@ impl Preparer {
         let validators = self.ctx.validators.borrow().clone();
         let table = self.ctx.duties.borrow().clone();
         let newest = table.attesters.values().map(|fetched| fetched.at).max().unwrap_or(0);
-        let state = (now.epoch, validators.generation, newest);
+        // What an operator changes holds from the next round on.
+        let changes = self.ctx.gate.changes();
+        let state = (now.epoch, validators.generation, changes, newest);
         if self.told == Some(state) || validators.iter().next().is_none() {
             return;
         }
         let new_epoch = self
             .told
-            .is_none_or(|(epoch, generation, _)| (epoch, generation) != (state.0, state.1));
+            .is_none_or(|(epoch, generation, changes, _)| (epoch, generation, changes) != (state.0, state.1, state.2));
         let mut result = self.subscribe(now.slot, &table).await;
         if new_epoch {
             let sync = self.subscribe_sync(now.slot, &table).await;

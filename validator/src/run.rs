@@ -21,9 +21,11 @@ use crate::duties::DutyTable;
 use crate::fetch::Fetcher;
 use crate::gate::{Allowed, Gate};
 use crate::heads::Heads;
+use crate::keymanager::{self, Keymanager};
 use crate::metrics::Metrics;
 use crate::report::Report;
 use crate::signer::Signer;
+use crate::silence;
 use crate::slashing_protection::{FILE_NAME, SlashingProtection};
 use crate::validators::Validators;
 use anyhow::{Context as _, Result, anyhow, bail};
@@ -67,6 +69,22 @@ pub struct Options {
     pub doppelganger_protection: bool,
     /// Where metrics are served; none for nowhere.
     pub metrics: Option<SocketAddr>,
+    /// Where the keymanager API is served.
+    pub keymanager: KeymanagerPort,
+    /// Certificates (PEM) of authorities that remote signers are trusted by, beside the usual ones.
+    pub remote_signer_authorities: Option<Vec<u8>>,
+}
+
+/// Where the keymanager API is served, always on loopback.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum KeymanagerPort {
+    /// On the usual port, or on any that is free where another client has that.
+    #[default]
+    Usual,
+    /// On this one.
+    Port(u16),
+    /// Nowhere.
+    Off,
 }
 
 /// How a client ended.
@@ -102,7 +120,8 @@ pub fn run(options: Options) -> Result<Ended> {
 fn open_signer(options: &Options) -> Result<Signer> {
     let root = database_root(options)?;
     startup::check_root(&options.genesis, root)?;
-    let signer = Signer::open(&options.folder, options.config.clone(), root)?;
+    let authorities = options.remote_signer_authorities.clone();
+    let signer = Signer::open_trusting(&options.folder, options.config.clone(), root, authorities)?;
     if let Some(address) = options.suggested_fee_recipient {
         signer.suggest_fee_recipient(address);
     }
@@ -133,6 +152,12 @@ async fn live(options: Options, signer: Signer, mut signal: impl AsyncFnMut() ->
         Some(address) => Some(serve::listen(address).await?),
         None => None,
     };
+    let api = match options.keymanager {
+        KeymanagerPort::Usual => Some(keymanager::listen(None).await?),
+        KeymanagerPort::Port(port) => Some(keymanager::listen(Some(port)).await?),
+        KeymanagerPort::Off => None,
+    };
+    let token = keymanager::Token::read_or_make(&options.folder)?;
     let config = Arc::new(options.config.clone());
     let genesis = tokio::select! {
         genesis = startup::learn_genesis(&nodes, &options.genesis, root, &config) => genesis,
@@ -180,8 +205,16 @@ async fn live(options: Options, signer: Signer, mut signal: impl AsyncFnMut() ->
     )));
     tasks.spawn(watching::prepare(ctx.clone()));
     tasks.spawn(watching::sum_up(ctx.clone()));
+    tasks.spawn(silence::listen(ctx.clone(), signer.clone()));
     if let Some(listener) = listener {
         tasks.spawn(serve::serve(listener, metrics));
+    }
+    if let Some(listener) = api {
+        tasks.spawn(keymanager::serve(
+            listener,
+            Keymanager::new(ctx.clone(), signer.clone()),
+            token,
+        ));
     }
     let doppelganger = Doppelganger::new(watching::recorded(&signer), options.doppelganger_protection);
     let guard = watching::guard(ctx.clone(), doppelganger, allowed_sender);

@@ -9,18 +9,24 @@
 //! gas_limit = 60000000
 //! builder = true
 //! builder_boost_factor = 90
+//!
+//! ["0x9a01…"]        # a key that a remote signer has
+//! remote_signer = "https://signer.example:9000"
 //! ```
 //!
 //! What a key leaves out it takes from `default`. A name or a value that is not understood is an error: a setting that is
 //! passed over is one that the operator believes in.
 
 mod address;
+mod edit;
 
 #[cfg(test)]
 mod tests;
 
 pub use address::{parse_address, to_checksum};
+pub use edit::{Change, edit};
 
+use crate::beacon::NodeUrl;
 use crate::files;
 use anyhow::{Context, Result, anyhow, bail};
 use consensus::ssz::Bytes;
@@ -34,7 +40,7 @@ pub const FILE_NAME: &str = "validators.toml";
 /// Largest file read, in bytes: 800 for each of as many keys as a folder may hold.
 const MAX_FILE_BYTES: u64 = 8 << 20;
 /// What can be set.
-const FIELDS: &str = "fee_recipient, gas_limit, graffiti, builder, builder_boost_factor";
+const FIELDS: &str = "fee_recipient, gas_limit, graffiti, builder, builder_boost_factor, remote_signer";
 
 /// The settings of one key: its own, and what it leaves out from `default`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -74,6 +80,10 @@ pub struct Settings {
     keys: BTreeMap<BLSPubkey, KeySettings>,
     default: KeySettings,
     suggested: KeySettings,
+    /// The keys that remote signers have.
+    remote: BTreeMap<BLSPubkey, NodeUrl>,
+    /// The signer of remote keys that come in without one. It makes no key remote.
+    default_remote: Option<NodeUrl>,
 }
 
 impl Settings {
@@ -85,7 +95,12 @@ impl Settings {
         }
         let bytes = files::read_limited(&path, MAX_FILE_BYTES)?;
         let text = String::from_utf8(bytes).map_err(|_| anyhow!("{} is not UTF-8", path.display()))?;
-        Self::parse(&text).with_context(|| format!("{} is refused", path.display()))
+        let settings = Self::parse(&text).with_context(|| format!("{} is refused", path.display()))?;
+        let signers = settings.remote.values().chain(&settings.default_remote);
+        if signers.into_iter().any(|url| url.authorization().is_some()) {
+            files::check_private(&path)?;
+        }
+        Ok(settings)
     }
 
     /// Reads the text of such a file. Errors name the place.
@@ -95,13 +110,14 @@ impl Settings {
         for (name, item) in document.iter() {
             let table = item.as_table_like();
             let table = table.with_context(|| format!("'{}' is no table such as [default]", name.escape_debug()))?;
-            let parsed = parse_table(table).with_context(|| format!("in [{}]", name.escape_debug()))?;
+            let (parsed, remote) = parse_table(table).with_context(|| format!("in [{}]", name.escape_debug()))?;
             if name == "default" {
-                settings.default = parsed;
+                (settings.default, settings.default_remote) = (parsed, remote);
                 continue;
             }
             let key = name.parse();
             let key = key.map_err(|_| anyhow!("[{}] is neither default nor a public key", name.escape_debug()))?;
+            settings.remote.extend(remote.map(|url| (key, url)));
             if settings.keys.insert(key, parsed).is_some() {
                 bail!("the key {key} stands there twice, in small and in capital letters");
             }
@@ -117,14 +133,35 @@ impl Settings {
             .map_or_else(|| default.clone(), |own| own.or(&default))
     }
 
+    /// The settings that hold for a key which sets none of its own.
+    pub fn default_settings(&self) -> KeySettings {
+        self.default.or(&self.suggested)
+    }
+
+    /// The keys that remote signers have, by their bytes.
+    pub fn remote_keys(&self) -> impl Iterator<Item = (&BLSPubkey, &NodeUrl)> {
+        self.remote.iter()
+    }
+
+    /// The signer of remote keys that come in without one.
+    pub fn default_remote_signer(&self) -> Option<&NodeUrl> {
+        self.default_remote.as_ref()
+    }
+
+    /// Takes what a file says; what was suggested beside it stays.
+    pub(crate) fn replace(&mut self, other: Settings) {
+        let suggested = std::mem::take(&mut self.suggested);
+        *self = Settings { suggested, ..other };
+    }
+
     /// Sets where fees go that neither a key nor `default` says.
     pub fn suggest_fee_recipient(&mut self, address: ExecutionAddress) {
         self.suggested.fee_recipient = Some(address);
     }
 }
 
-fn parse_table(table: &dyn TableLike) -> Result<KeySettings> {
-    let mut settings = KeySettings::default();
+fn parse_table(table: &dyn TableLike) -> Result<(KeySettings, Option<NodeUrl>)> {
+    let (mut settings, mut remote) = (KeySettings::default(), None);
     for (name, item) in table.iter() {
         let wrong = || format!("{} = {}", name.escape_debug(), item.to_string().trim().escape_debug());
         match name {
@@ -133,10 +170,15 @@ fn parse_table(table: &dyn TableLike) -> Result<KeySettings> {
             "graffiti" => settings.graffiti = Some(parse_graffiti(text(item)?).with_context(wrong)?),
             "builder" => settings.builder = Some(boolean(item).with_context(wrong)?),
             "builder_boost_factor" => settings.builder_boost_factor = Some(number(item).with_context(wrong)?),
+            // Never repeated in an error: it may hold a password.
+            "remote_signer" => {
+                let url = item.as_str().context("remote_signer must be an address in quotes")?;
+                remote = Some(url.parse().map_err(|why| anyhow!("remote_signer: {why}"))?);
+            }
             _ => bail!("there is no setting '{}'; known are {FIELDS}", name.escape_debug()),
         }
     }
-    Ok(settings)
+    Ok((settings, remote))
 }
 
 fn text(item: &Item) -> Result<&str> {

@@ -6,16 +6,23 @@
 //!
 //! [`Recorded`]: crate::slashing_protection::Recorded
 
+mod live;
 mod local;
 mod message;
 mod refused;
+mod remote;
+mod request;
 
+#[cfg(test)]
+mod remote_tests;
 #[cfg(test)]
 mod tests;
 
+pub use live::KeyView;
 pub use message::Message;
 pub use refused::Refused;
 
+use crate::beacon::NodeUrl;
 use crate::keys::KeyStore;
 use crate::settings::{KeySettings, Settings};
 use crate::slashing_protection::{FILE_NAME, KeyState, Record, SlashingProtection};
@@ -26,9 +33,11 @@ use consensus::types::{BLSPubkey, BLSSignature, ExecutionAddress, Slot, Voluntar
 use crypto::bls::SecretKey;
 use crypto::derive::SecretBytes;
 use local::{LocalKey, Permit};
-use message::{Kind, Network};
+use message::{Harmless, Kind, Network};
+use remote::{Asked, RemoteKey};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 /// What the wall clock says. A `Slot` converts into it.
@@ -53,14 +62,26 @@ pub struct Signer(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     network: Network,
+    folder: PathBuf,
+    /// Authorities (PEM) that remote signers are trusted by, beside the usual ones.
+    authorities: Option<Vec<u8>>,
     keys: RwLock<BTreeMap<BLSPubkey, Key>>,
     protection: SlashingProtection,
     settings: RwLock<Settings>,
+    /// Grows with every change of the settings or of the keys, so that what was told to nodes is told anew.
+    changes: AtomicU64,
+}
+
+/// Where a key is.
+#[derive(Debug)]
+enum SigningKey {
+    Local(LocalKey),
+    Remote(RemoteKey),
 }
 
 #[derive(Debug)]
 struct Key {
-    secret: Arc<LocalKey>,
+    secret: Arc<SigningKey>,
     state: KeyState,
     why: String,
     /// Why it does not sign at the moment, whatever its state; for this process only.
@@ -68,51 +89,72 @@ struct Key {
 }
 
 /// A message that passed all but the slashing protection.
-enum Prepared {
-    Harmless(Arc<LocalKey>, Permit),
-    Slashable(Arc<LocalKey>, BLSPubkey, Record),
+struct Prepared {
+    key: Arc<SigningKey>,
+    pubkey: BLSPubkey,
+    leave: Leave,
+    /// What a remote signer is asked; empty for a local key.
+    body: String,
+}
+
+/// The leave to sign, or what gives it.
+enum Leave {
+    Given(Harmless),
+    /// Once this is on record.
+    Record(Record),
+}
+
+/// What the blocking part leaves: signatures of local keys, and requests for remote signers.
+enum Done {
+    Signed(BLSSignature),
+    Ask(Asked),
 }
 
 impl Signer {
     /// Opens the folder of a validator client: its keys, its slashing protection database and its settings, which must
     /// all be for the network with that root. Errors say what to do.
     pub fn open(folder: &Path, config: Config, genesis_validators_root: Root) -> Result<Self> {
+        Self::open_trusting(folder, config, genesis_validators_root, None)
+    }
+
+    /// The same; remote signers may have certificates of these authorities (PEM) too.
+    pub fn open_trusting(
+        folder: &Path,
+        config: Config,
+        genesis_validators_root: Root,
+        authorities: Option<Vec<u8>>,
+    ) -> Result<Self> {
         let store = KeyStore::new(folder);
         let stored = store.list()?;
-        if stored.is_empty() {
+        let settings = Settings::read(folder)?;
+        if stored.is_empty() && settings.remote_keys().next().is_none() {
             bail!(
-                "there are no keys in {}; `wren keys import` and `wren keys new` put some there, --datadir looks elsewhere",
-                store.keys_folder().display()
+                "there are no keys in {}, nor remote ones in {}; `wren keys import` and `wren keys new` put some there, \
+                 --datadir looks elsewhere",
+                store.keys_folder().display(),
+                folder.join(crate::settings::FILE_NAME).display()
             );
         }
         let protection = SlashingProtection::open(&folder.join(FILE_NAME), genesis_validators_root)?;
-        let unlocked = store.unlock()?;
-        let mut keys = BTreeMap::new();
-        for pubkey in stored {
-            let (state, why) = match protection.key(&pubkey)? {
-                Some(record) => (record.state, record.why),
-                None => (
-                    KeyState::Absent,
-                    "the slashing protection database does not know it".into(),
-                ),
-            };
-            let key = Key {
-                secret: Arc::new(LocalKey::new(unlocked.load_signing_key(&pubkey)?)),
-                state,
-                why,
-                held: None,
-            };
-            keys.insert(pubkey, key);
-        }
-        Ok(Self(Arc::new(Inner {
+        let signer = Self(Arc::new(Inner {
             network: Network {
                 config,
                 genesis_validators_root,
             },
-            keys: RwLock::new(keys),
+            folder: folder.into(),
+            authorities,
+            keys: RwLock::default(),
             protection,
-            settings: RwLock::new(Settings::read(folder)?),
-        })))
+            settings: RwLock::default(),
+            changes: AtomicU64::new(0),
+        }));
+        if !stored.is_empty() {
+            signer.load_local(&stored)?;
+        }
+        let remote: Vec<(BLSPubkey, NodeUrl)> = settings.remote_keys().map(|(key, url)| (*key, url.clone())).collect();
+        signer.load_remote(&remote)?;
+        signer.replace_settings(settings);
+        Ok(signer)
     }
 
     /// The keys that may sign, by their bytes: those that are held for the moment among them.
@@ -155,27 +197,42 @@ impl Signer {
             .map(|(key, message)| self.prepare(key, message, &now))
             .collect();
         let protection = self.0.protection.clone();
-        let signed = tokio::task::spawn_blocking(move || record_and_sign(&protection, prepared)).await;
-        signed.unwrap_or_else(|error| {
-            let refused = Refused::Database(format!("the signing task stopped: {error}"));
-            vec![Err(refused); count]
-        })
+        let done = tokio::task::spawn_blocking(move || record_and_sign(&protection, prepared)).await;
+        match done {
+            Ok(done) => ask_remote(done).await,
+            Err(error) => {
+                let refused = Refused::Database(format!("the signing task stopped: {error}"));
+                vec![Err(refused); count]
+            }
+        }
     }
 
     /// Everything that can be refused without the database.
     fn prepare(&self, pubkey: &BLSPubkey, message: &Message<'_>, now: &WallClock) -> Result<Prepared, Refused> {
-        let secret = self.may_sign(pubkey)?;
+        let key = self.may_sign(pubkey)?;
         let demand = message.demand(&self.0.network, pubkey)?;
         if let Some(slot) = demand.due {
             check_clock(slot, now)?;
         }
-        Ok(match demand.kind {
-            Kind::Harmless(permit) => Prepared::Harmless(secret, Permit::Harmless(permit)),
-            Kind::Slashable(record) => Prepared::Slashable(secret, *pubkey, record),
+        let leave = match demand.kind {
+            Kind::Harmless(permit) => Leave::Given(permit),
+            Kind::Slashable(record) => Leave::Record(record),
+        };
+        let body = match *key {
+            SigningKey::Local(_) => String::new(),
+            SigningKey::Remote(_) => {
+                request::body(message, &self.0.network, leave.signing_root()).map_err(Refused::Remote)?
+            }
+        };
+        Ok(Prepared {
+            key,
+            pubkey: *pubkey,
+            leave,
+            body,
         })
     }
 
-    fn may_sign(&self, pubkey: &BLSPubkey) -> Result<Arc<LocalKey>, Refused> {
+    fn may_sign(&self, pubkey: &BLSPubkey) -> Result<Arc<SigningKey>, Refused> {
         let keys = self.0.keys.read().unwrap_or_else(PoisonError::into_inner);
         let key = keys.get(pubkey).ok_or(Refused::UnknownKey)?;
         if key.state != KeyState::Enabled {
@@ -240,6 +297,7 @@ impl Signer {
     pub fn suggest_fee_recipient(&self, address: ExecutionAddress) {
         let mut settings = self.0.settings.write().unwrap_or_else(PoisonError::into_inner);
         settings.suggest_fee_recipient(address);
+        self.0.changes.fetch_add(1, Ordering::Relaxed);
     }
 
     /// The settings of a key: its own and, for what it leaves out, the default ones.
@@ -272,28 +330,67 @@ fn check_clock(slot: Slot, now: &WallClock) -> Result<(), Refused> {
     }
 }
 
-/// Writes down what must be and signs. Runs where blocking is allowed.
+impl Leave {
+    fn signing_root(&self) -> Root {
+        match self {
+            Leave::Given(harmless) => harmless.signing_root(),
+            Leave::Record(record) => record.signing_root(),
+        }
+    }
+}
+
+/// Writes down what must be and signs with local keys. Runs where blocking is allowed.
 fn record_and_sign(
     protection: &SlashingProtection,
     prepared: Vec<Result<Prepared, Refused>>,
-) -> Vec<Result<BLSSignature, Refused>> {
+) -> Vec<Result<Done, Refused>> {
     let requests: Vec<(BLSPubkey, Record)> = prepared
         .iter()
-        .filter_map(|prepared| match prepared {
-            Ok(Prepared::Slashable(_, pubkey, record)) => Some((*pubkey, *record)),
-            _ => None,
+        .flatten()
+        .filter_map(|prepared| match prepared.leave {
+            Leave::Record(record) => Some((prepared.pubkey, record)),
+            Leave::Given(_) => None,
         })
         .collect();
     let mut recorded = protection.record(&requests).into_iter();
-    let mut sign = |prepared| match prepared {
-        Prepared::Harmless(key, permit) => Ok(key.sign(permit)),
-        Prepared::Slashable(key, ..) => {
-            let recorded = recorded.next().expect("every request has its answer");
-            recorded.map(|recorded| key.sign(Permit::Recorded(recorded)))
-        }
+    let mut sign = |prepared: Prepared| {
+        let permit = match prepared.leave {
+            Leave::Given(harmless) => Permit::Harmless(harmless),
+            Leave::Record(_) => Permit::Recorded(recorded.next().expect("every request has its answer")?),
+        };
+        Ok(match &*prepared.key {
+            SigningKey::Local(key) => Done::Signed(key.sign(permit)),
+            SigningKey::Remote(key) => Done::Ask(Asked {
+                key: key.clone(),
+                permit,
+                body: prepared.body,
+            }),
+        })
     };
     prepared
         .into_iter()
         .map(|prepared| prepared.and_then(&mut sign))
         .collect()
+}
+
+/// Asks remote signers for what they have the keys for. Signatures of local keys wait for them: they are of one moment.
+async fn ask_remote(done: Vec<Result<Done, Refused>>) -> Vec<Result<BLSSignature, Refused>> {
+    let (mut answers, mut asked, mut places) = (Vec::with_capacity(done.len()), Vec::new(), Vec::new());
+    for (place, done) in done.into_iter().enumerate() {
+        answers.push(match done {
+            Ok(Done::Signed(signature)) => Ok(signature),
+            Ok(Done::Ask(one)) => {
+                asked.push(one);
+                places.push(place);
+                Err(Refused::Remote("the remote signer was not asked".into()))
+            }
+            Err(refused) => Err(refused),
+        });
+    }
+    if !asked.is_empty() {
+        for (place, answer) in places.into_iter().zip(remote::sign_all(asked).await) {
+            answers[place] = answer;
+        }
+    }
+    answers
 }

@@ -13,7 +13,6 @@ use consensus::duties::is_sync_committee_aggregator;
 use consensus::helpers::misc::compute_epoch_at_slot;
 use consensus::preset::SYNC_SUBCOMMITTEE_SIZE;
 use consensus::slot_clock::Deadline;
-use consensus::ssz::Ssz;
 use consensus::types::{
     BLSPubkey, BLSSignature, ContributionAndProof, Root, SignedContributionAndProof, Slot, SyncCommitteeContribution,
     SyncCommitteeMessage, ValidatorIndex,
@@ -140,10 +139,9 @@ async fn contribute(ctx: &Context, slot: Slot, members: &[SyncDuty], beacon_bloc
             Some((pubkey, message))
         });
     let made: Vec<(BLSPubkey, ContributionAndProof)> = made.collect();
-    let messages = made.iter().map(|(pubkey, message)| {
-        let object_root = message.hash_tree_root(Fork::Altair);
-        (*pubkey, Message::ContributionAndProof { slot, object_root })
-    });
+    let messages = made
+        .iter()
+        .map(|(pubkey, message)| (*pubkey, Message::ContributionAndProof(message)));
     let signed = ctx.sign(messages.collect()).await;
     let duties = made.into_iter().map(|(_, message)| (message.aggregator_index, message));
     let kept = keep_signed(ctx, Kind::Contribution, slot, duties, signed);
@@ -252,6 +250,7 @@ fn check_contribution(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use consensus::ssz::Ssz;
 
     #[test]
     fn seats_are_in_their_subcommittees() {

@@ -1,16 +1,21 @@
 //! `wren keys import`: keystores of deposit tools and other clients.
 
+use crate::beacon::{NodeArgs, TIMEOUT};
 use crate::datadir::Datadir;
 use crate::exit::Failure;
 use crate::network::{self, Genesis};
-use crate::{slashing, terminal};
+use crate::{running, slashing, terminal};
 use clap::Parser;
 use consensus::Config;
 use consensus::preset::SLOTS_PER_EPOCH;
-use consensus::ssz::Root;
+use consensus::ssz::{Bytes, Root};
+use consensus::types::BLSPubkey;
+use crypto::keystore::{Keystore, NewKdf, random_password};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::SystemTime;
+use validator::keymanager::Client;
 use validator::keys::{
     Candidate, Imported, KeystoreFile, Outcome, Standing, Vouch, find_keystores, import, read_password,
 };
@@ -45,6 +50,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE|DIR")]
     password_file: Option<PathBuf>,
     #[command(flatten)]
+    nodes: NodeArgs,
+    #[command(flatten)]
     datadir: Datadir,
 }
 
@@ -61,16 +68,22 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
         .map(slashing::read_history)
         .transpose()?;
     let keystores = find_keystores(&args.path)?;
+    let running = running::client(&folder)?;
     let (candidates, failures) = open_all(&keystores, args);
-    let standing = standing_of_new_keys(&config, genesis);
-    let new = |_: &_| standing.clone();
-    let vouch = match &history {
-        Some(history) => Vouch::History(history),
-        None if args.new_keys => Vouch::New(&new),
-        None => Vouch::Nobody,
-    };
-    let imported = import(&folder, genesis.validators_root, &candidates, &vouch)?;
-    report(&imported);
+    if let Some(client) = running {
+        let history = history.map(|history| history.to_json());
+        hand_over(&client, &candidates, history.as_deref())?;
+    } else {
+        let known = Known::new(&config, genesis, &args.nodes, args.new_keys, &candidates)?;
+        let new = |key: &_| known.standing(key);
+        let vouch = match &history {
+            Some(history) => Vouch::History(history),
+            None if args.new_keys => Vouch::New(&new),
+            None => Vouch::Nobody,
+        };
+        let imported = import(&folder, genesis.validators_root, &candidates, &vouch)?;
+        report(&imported);
+    }
     match failures.first() {
         None => Ok(ExitCode::SUCCESS),
         Some(_) => Err(Failure::invalid(format!(
@@ -142,15 +155,102 @@ fn decrypt(keystore: &KeystoreFile, password: &str) -> Result<Candidate, Failure
     })
 }
 
-/// What is known of a key that is said to be new.
-pub(super) fn standing_of_new_keys(config: &Config, genesis: Genesis) -> Standing {
-    let epoch = config.slot_duration_ms.saturating_mul(SLOTS_PER_EPOCH) / 1000;
-    let now = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .map_or(0, |now| now.as_secs());
-    match genesis.time {
-        Some(time) if now < time.saturating_add(epoch) => Standing::BeforeStart,
-        _ => Standing::NoAnswer("this version of `wren keys` asks no node; a running client finds out".into()),
+/// Keystores that are handed to a running client at once: what it takes in one request, with room.
+const HANDED_AT_ONCE: usize = 500;
+
+/// Gives keys to the client that runs on the folder: over loopback, in keystores that open fast under a password made for
+/// this moment, so that each of the operator's is opened once.
+fn hand_over(client: &Client, candidates: &[Candidate], history: Option<&str>) -> Result<(), Failure> {
+    for some in candidates.chunks(HANDED_AT_ONCE) {
+        let password = random_password().map_err(|error| Failure::invalid(error.to_string()))?;
+        let mut keystores = Vec::with_capacity(some.len());
+        let mut keys = Vec::with_capacity(some.len());
+        for Candidate {
+            secret,
+            path,
+            description,
+        } in some
+        {
+            let made = Keystore::encrypt(secret, &password, path, description.as_deref(), NewKdf::RandomPassword);
+            let made = made.map_err(|error| Failure::invalid(error.to_string()))?;
+            keys.push(made.pubkey().map_or_else(String::new, |key| Bytes(*key).to_string()));
+            keystores.push(made.to_json());
+        }
+        let passwords = vec![password.as_str(); keystores.len()];
+        let results = client.import(&keystores, &passwords, history)?;
+        for (key, result) in keys.iter().zip(results) {
+            let message = result["message"].as_str().unwrap_or_default();
+            match (result["status"].as_str(), message) {
+                (Some("error"), why) => return Err(Failure::invalid(format!("{key} was not imported: {why}"))),
+                (status, "") => println!("{key}  {}, signs in the running client", here(status)),
+                (status, why) => println!("{key}  {}, {why}", here(status)),
+            }
+        }
+    }
+    Ok(())
+}
+
+fn here(status: Option<&str>) -> &'static str {
+    if status == Some("duplicate") {
+        "was here"
+    } else {
+        "imported"
+    }
+}
+
+/// What is known of keys that are said to be new: one answer for all, or the chain's for each.
+pub(super) enum Known {
+    /// The same for all.
+    All(Standing),
+    /// What the chain knows, by key; others it does not know.
+    Chain(BTreeMap<BLSPubkey, String>),
+}
+
+impl Known {
+    /// Asks a node, unless the chain is too young to know anything, or `wanted` is not set.
+    pub(super) fn new(
+        config: &Config,
+        genesis: Genesis,
+        nodes: &NodeArgs,
+        wanted: bool,
+        candidates: &[Candidate],
+    ) -> Result<Self, Failure> {
+        let epoch = config.slot_duration_ms.saturating_mul(SLOTS_PER_EPOCH) / 1000;
+        let now = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .map_or(0, |now| now.as_secs());
+        if !wanted || genesis.time.is_some_and(|time| now < time.saturating_add(epoch)) {
+            return Ok(Known::All(Standing::BeforeStart));
+        }
+        let beacon = match nodes.connect(Some(genesis.validators_root)) {
+            Ok(beacon) => beacon,
+            Err(failure) => return Ok(Known::All(Standing::NoAnswer(failure.message))),
+        };
+        if now < beacon.genesis.genesis_time.saturating_add(epoch) {
+            return Ok(Known::All(Standing::BeforeStart));
+        }
+        let keys = candidates
+            .iter()
+            .map(Candidate::pubkey)
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut known = BTreeMap::new();
+        for some in keys.chunks(1000) {
+            match beacon.ask(|node| node.validators(some, TIMEOUT)) {
+                Ok(found) => known.extend(found.into_iter().map(|info| (info.pubkey, info.status.to_string()))),
+                Err(error) => return Ok(Known::All(Standing::NoAnswer(error.to_string()))),
+            }
+        }
+        Ok(Known::Chain(known))
+    }
+
+    /// What is known of one key.
+    pub(super) fn standing(&self, key: &BLSPubkey) -> Standing {
+        match self {
+            Known::All(standing) => standing.clone(),
+            Known::Chain(known) => known
+                .get(key)
+                .map_or(Standing::NotOnChain, |status| Standing::OnChain(status.clone())),
+        }
     }
 }
 

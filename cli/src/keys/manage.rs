@@ -1,22 +1,13 @@
-//! `wren keys list`, `export`, `delete` and `enable`.
+//! `wren keys export`, `delete` and `enable`.
 
 use crate::datadir::Datadir;
 use crate::exit::Failure;
-use crate::{slashing, terminal};
+use crate::{running, slashing, terminal};
 use clap::Parser;
 use consensus::types::BLSPubkey;
 use std::path::{Path, PathBuf};
 use validator::files;
-use validator::interchange::Interchange;
-use validator::keys::{KeyStore, Keys};
-use validator::settings::{Settings, to_checksum};
-
-/// `wren keys list`
-#[derive(Parser)]
-pub(super) struct List {
-    #[command(flatten)]
-    datadir: Datadir,
-}
+use validator::keys::{EXPORTED, KeyStore, Keys};
 
 /// `wren keys export …`
 #[derive(Parser)]
@@ -69,88 +60,99 @@ pub(super) struct Enable {
     datadir: Datadir,
 }
 
-pub(super) fn list(args: &List) -> Result<(), Failure> {
-    let folder = args.datadir.validator()?;
-    let store = KeyStore::new(&folder);
-    let settings = Settings::read(&folder)?;
-    let stored = store.list()?;
-    if stored.is_empty() {
-        eprintln!("There are no keys in {}.", store.keys_folder().display());
-        return Ok(());
-    }
-    // Which keys there are is told even while a client runs or the record is missing; whether they sign is not known then.
-    let records = Keys::open(&folder).and_then(|keys| keys.list());
-    for key in &stored {
-        let record = records
-            .as_ref()
-            .ok()
-            .and_then(|records| records.iter().find(|(other, _)| other == key));
-        match record {
-            Some((_, Some(record))) => println!("{}", slashing::describe(record)),
-            Some((_, None)) => println!("{key}  does not sign: the slashing protection database does not know it"),
-            None => println!("{key}"),
-        }
-        let fee_recipient = settings.of(key).fee_recipient;
-        println!(
-            "    fees go to {}",
-            fee_recipient.map_or_else(
-                || "nobody: set fee_recipient in validators.toml".into(),
-                |address| to_checksum(&address)
-            )
-        );
-    }
-    match records {
-        Ok(_) => Ok(()),
-        Err(error) => Err(Failure::from(error.context("it is not known whether they sign"))),
-    }
-}
-
 pub(super) fn export(args: &Export) -> Result<(), Failure> {
-    let keys = Keys::open(&args.datadir.validator()?)?;
+    let folder = args.datadir.validator()?;
+    let running = running::client(&folder)?;
     let key = &args.pubkey;
     let what = format!(
         "The key {key} will stop signing here, and be written to {}.",
         args.output.display()
     );
+    check_here(&folder, key)?;
     terminal::confirm(&what, "stop and export", args.yes)?;
     let password = super::new::ask_keystore_password()?;
     files::create_private_folder(&args.output)?;
-    write_history(&keys.disable_for_export(key)?, key, &args.output)?;
+    let (history, keystore) = if let Some(client) = running {
+        let history = client.stop(key, EXPORTED)?;
+        (history, KeyStore::new(&folder).export_stopped(key, &password)?)
+    } else {
+        let keys = Keys::open(&folder)?;
+        let history = keys.disable_for_export(key)?.to_json();
+        (history, keys.keystore(key, &password)?)
+    };
+    write_history(&history, key, &args.output)?;
     let path = args.output.join(format!("keystore-{key}.json"));
-    files::write_new_private(&path, keys.keystore(key, &password)?.to_json().as_bytes())?;
+    files::write_new_private(&path, keystore.to_json().as_bytes())?;
     eprintln!("Wrote {}.", path.display());
     Ok(())
 }
 
 pub(super) fn delete(args: &Delete) -> Result<(), Failure> {
-    let keys = Keys::open(&args.datadir.validator()?)?;
+    let folder = args.datadir.validator()?;
+    let running = running::client(&folder)?;
     let key = &args.pubkey;
     let what = format!("The key {key} will be removed. Nothing here can bring it back.");
+    check_here(&folder, key)?;
     terminal::confirm(&what, "remove the key", args.yes)?;
     files::create_private_folder(&args.output)?;
-    write_history(&keys.disable_for_export(key)?, key, &args.output)?;
-    keys.delete(key)?;
+    if let Some(client) = running {
+        // Its history goes out before the key goes: a full disk must not take both.
+        write_history(&client.stop(key, "it is being deleted")?, key, &args.output)?;
+        client.delete(key)?;
+    } else {
+        let keys = Keys::open(&folder)?;
+        write_history(&keys.disable_for_export(key)?.to_json(), key, &args.output)?;
+        keys.delete(key)?;
+    }
     eprintln!("Removed the key {key}.");
     Ok(())
 }
 
-fn write_history(history: &Interchange, key: &BLSPubkey, folder: &Path) -> Result<(), Failure> {
+/// Refuses keys that are not in the folder before anything is asked.
+fn check_here(folder: &Path, key: &BLSPubkey) -> Result<(), Failure> {
+    let store = KeyStore::new(folder);
+    if store.contains(key) {
+        return Ok(());
+    }
+    Err(Failure::invalid(format!(
+        "the key {key} is not in {}; --datadir looks elsewhere",
+        store.keys_folder().display()
+    )))
+}
+
+fn write_history(history: &str, key: &BLSPubkey, folder: &Path) -> Result<(), Failure> {
     let path = folder.join(format!("slashing_protection-{key}.json"));
-    files::write_private(&path, history.to_json().as_bytes())?;
+    files::write_private(&path, history.as_bytes())?;
     eprintln!("Wrote what it signed to {}.", path.display());
     Ok(())
 }
 
 pub(super) fn enable(args: &Enable) -> Result<(), Failure> {
-    let keys = Keys::open(&args.datadir.validator()?)?;
+    let folder = args.datadir.validator()?;
+    let running = running::client(&folder)?;
     let key = &args.pubkey;
-    if let Some(record) = keys.database().key(key)? {
+    let keys = match running {
+        Some(_) => None,
+        None => Some(Keys::open(&folder)?),
+    };
+    if let Some(record) = keys
+        .as_ref()
+        .map(|keys| keys.database().key(key))
+        .transpose()?
+        .flatten()
+    {
         eprintln!("{}", slashing::describe(&record));
     }
     let what = "If any other client signs with this key, or if it signed anything elsewhere that is not on record here, the \
                 validator can get slashed.";
     terminal::confirm(what, "no other client has this key", args.yes)?;
-    keys.enable(key)?;
-    eprintln!("The key signs from the client's next start on.");
+    if let Some(client) = running {
+        client.enable(key)?;
+        eprintln!("The running client signs with the key, once it has listened for a double of it.");
+    }
+    if let Some(keys) = keys {
+        keys.enable(key)?;
+        eprintln!("The key signs from the client's next start on.");
+    }
     Ok(())
 }

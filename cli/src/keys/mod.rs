@@ -1,6 +1,7 @@
 //! `wren keys`: the signing keys of the validator client.
 
 mod import;
+pub(crate) mod list;
 mod manage;
 mod new;
 
@@ -17,7 +18,7 @@ Examples:
 
 Keys lie in DATADIR/validator/keys, encrypted under DATADIR/validator/local_secret, so that a client starts with nobody
 there. Whoever can read both can sign: they belong to one user and have mode 0600. A key that may be running elsewhere
-does not sign here until its history is given. A client that runs on the folder must be stopped first.";
+does not sign here until its history is given. Where a client runs on the folder, it makes the changes itself, at once.";
 
 /// `wren keys …`
 #[derive(Parser)]
@@ -34,7 +35,7 @@ enum Command {
     /// Take in keystores
     Import(import::Args),
     /// Show the keys that are here and whether they sign
-    List(manage::List),
+    List(list::Args),
     /// Stop a key and write it out as keystore, with its history
     Export(manage::Export),
     /// Remove a key and write out its history
@@ -48,7 +49,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
     match args.command {
         Command::New(args) => new::run(&args)?,
         Command::Import(args) => return import::run(&args),
-        Command::List(args) => manage::list(&args)?,
+        Command::List(args) => list::run(&args)?,
         Command::Export(args) => manage::export(&args)?,
         Command::Delete(args) => manage::delete(&args)?,
         Command::Enable(args) => manage::enable(&args)?,

@@ -1,9 +1,11 @@
 //! `wren keys new`: a mnemonic, signing keys, keystores and deposit data.
 
+use super::import::Known;
+use crate::beacon::NodeArgs;
 use crate::datadir::Datadir;
 use crate::exit::Failure;
-use crate::network;
 use crate::terminal::{self, ask, ask_secret};
+use crate::{network, running};
 use clap::Parser;
 use consensus::Config;
 use consensus::ssz::Root;
@@ -58,6 +60,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR", default_value = "validator_keys")]
     output: PathBuf,
     #[command(flatten)]
+    nodes: NodeArgs,
+    #[command(flatten)]
     datadir: Datadir,
 }
 
@@ -68,6 +72,12 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let config = network::load(&args.network)?;
     let genesis = network::genesis(&args.network, args.genesis_validators_root)?;
     let folder = args.datadir.validator()?;
+    if running::client(&folder)?.is_some() {
+        return Err(Failure::usage(format!(
+            "a client runs on {}: make keys with another --datadir, and give it the keystores by `wren keys import`",
+            folder.display()
+        )));
+    }
     if args.count == 0 || args.count as usize > MAX_KEYS {
         return Err(Failure::usage(format!("--count must be from 1 to {MAX_KEYS}")));
     }
@@ -85,12 +95,12 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     write_all(args, &config, &candidates, &deposits, &password)?;
 
     // Words that were made a moment ago have signed nothing; of older ones only the chain could tell.
-    let standing = if args.existing_mnemonic {
-        super::import::standing_of_new_keys(&config, genesis)
+    let known = if args.existing_mnemonic {
+        Known::new(&config, genesis, &args.nodes, true, &candidates)?
     } else {
-        Standing::NotOnChain
+        Known::All(Standing::NotOnChain)
     };
-    let new = |_: &_| standing.clone();
+    let new = |key: &_| known.standing(key);
     let imported = import(&folder, genesis.validators_root, &candidates, &Vouch::New(&new))?;
     super::import::report(&imported);
     eprintln!(

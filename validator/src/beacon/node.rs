@@ -24,11 +24,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// Enough for every answer of fixed size, with room for nodes that add fields.
-const SMALL: usize = 256 * 1024;
+pub(super) const SMALL: usize = 256 * 1024;
 /// `config/spec` lists some hundred values and the blob schedule.
 const SPEC_LIMIT: usize = 1 << 20;
 /// What one validator takes in a list, generously: a validator with its record is some 600 bytes.
-const PER_VALIDATOR: usize = 2048;
+pub(super) const PER_VALIDATOR: usize = 2048;
 /// An aggregate of a whole slot has 16 KiB of bits, and JSON doubles it.
 const AGGREGATE_LIMIT: usize = 1 << 20;
 
@@ -62,12 +62,18 @@ impl Node {
         self.http.url()
     }
 
-    async fn get(&self, path: String, limit: usize, timeout: Duration) -> Result<Value, CallError> {
+    pub(super) async fn get(&self, path: String, limit: usize, timeout: Duration) -> Result<Value, CallError> {
         let response = self.http.call(Request::get(path.clone(), limit, timeout)).await?;
         parse(&response.body).map_err(|error| self.odd(&path, error))
     }
 
-    async fn post(&self, path: String, body: Vec<u8>, limit: usize, timeout: Duration) -> Result<Response, CallError> {
+    pub(super) async fn post(
+        &self,
+        path: String,
+        body: Vec<u8>,
+        limit: usize,
+        timeout: Duration,
+    ) -> Result<Response, CallError> {
         let request = Request::post(path, Form::Json, Bytes::from(body), limit, timeout);
         self.http.call(request).await
     }
@@ -78,7 +84,7 @@ impl Node {
         error.about(format_args!("{path} at {}", self.url()))
     }
 
-    async fn get_data<T>(
+    pub(super) async fn get_data<T>(
         &self,
         path: String,
         limit: usize,

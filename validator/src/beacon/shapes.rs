@@ -225,7 +225,7 @@ pub struct ValidatorInfo {
 }
 
 impl ValidatorInfo {
-    fn read(value: &Value) -> Result<Self, CallError> {
+    pub(crate) fn read(value: &Value) -> Result<Self, CallError> {
         let validator = member(value, "validator")?;
         let status = text(value, "status")?;
         Ok(ValidatorInfo {

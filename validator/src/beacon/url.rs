@@ -35,6 +35,15 @@ impl NodeUrl {
         self.authorization.as_deref()
     }
 
+    /// The same address with a bearer token (RFC 6750) in place of credentials.
+    #[must_use]
+    pub(crate) fn with_bearer(self, token: &str) -> Self {
+        NodeUrl {
+            authorization: Some(format!("Bearer {token}")),
+            ..self
+        }
+    }
+
     /// Scheme, host and port.
     fn origin(&self) -> String {
         let scheme = if self.https { "https" } else { "http" };

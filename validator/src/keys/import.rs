@@ -26,12 +26,21 @@ pub struct Candidate {
     pub description: Option<String>,
 }
 
+impl Candidate {
+    /// Its public key.
+    pub fn pubkey(&self) -> Result<BLSPubkey> {
+        public_key(&self.secret)
+    }
+}
+
 /// Who says that a key may sign.
 pub enum Vouch<'a> {
     /// Its history: the keys that stand in it sign, above what stands there.
     History(&'a Interchange),
     /// The operator says that it is new; the function asks whether the chain agrees.
     New(&'a dyn Fn(&BLSPubkey) -> Standing),
+    /// Its history, and for keys that do not stand in it the chain.
+    HistoryOrChain(&'a Interchange, &'a dyn Fn(&BLSPubkey) -> Standing),
     /// Nobody.
     Nobody,
 }
@@ -80,11 +89,17 @@ pub fn import(
 ) -> Result<Vec<Imported>> {
     let store = KeyStore::new(folder);
     let database = open_or_create_database(folder, &store, genesis_validators_root)?;
-    let mut vouched_for = BTreeSet::new();
-    if let Vouch::History(history) = vouch {
-        history.import_into(&database, How::Minimal)?;
-        vouched_for.extend(history.histories.iter().map(|(key, _)| *key));
-    }
+    import_into(&store, &database, keys, vouch)
+}
+
+/// The same for a database that is open. The history is on disk before any key may sign.
+pub(crate) fn import_into(
+    store: &KeyStore,
+    database: &SlashingProtection,
+    keys: &[Candidate],
+    vouch: &Vouch<'_>,
+) -> Result<Vec<Imported>> {
+    let vouched_for = take_history(database, vouch)?;
     let mut imported = Vec::with_capacity(keys.len());
     let mut states = Vec::with_capacity(keys.len());
     for candidate in keys {
@@ -93,16 +108,8 @@ pub fn import(
         if !was_here {
             store.insert(&candidate.secret, &candidate.path, candidate.description.as_deref())?;
         }
-        let before = database.key(&pubkey)?.map(|record| (record.state, record.why));
-        let (state, why) = match before {
-            Some(before @ (KeyState::Stopped, _)) => before,
-            Some(before @ (KeyState::Enabled, _)) if was_here => before,
-            _ => judge(&pubkey, vouch, &vouched_for),
-        };
-        let outcome = match state {
-            KeyState::Enabled => Outcome::Enabled,
-            _ => Outcome::Disabled(why.clone()),
-        };
+        let (state, why) = decide(database, &pubkey, was_here, vouch, &vouched_for)?;
+        let outcome = Outcome::of(state, &why);
         states.push((pubkey, state, why));
         imported.push(Imported {
             pubkey,
@@ -112,6 +119,56 @@ pub fn import(
     }
     database.set_states(&states)?;
     Ok(imported)
+}
+
+/// Decides the same of keys that remote signers have: what they signed elsewhere is as unknown.
+pub(crate) fn admit_remote(
+    database: &SlashingProtection,
+    keys: &[BLSPubkey],
+    vouch: &Vouch<'_>,
+) -> Result<Vec<Outcome>> {
+    let vouched_for = take_history(database, vouch)?;
+    let mut states = Vec::with_capacity(keys.len());
+    for pubkey in keys {
+        let (state, why) = decide(database, pubkey, false, vouch, &vouched_for)?;
+        states.push((*pubkey, state, why));
+    }
+    database.set_states(&states)?;
+    Ok(states.iter().map(|(_, state, why)| Outcome::of(*state, why)).collect())
+}
+
+/// Writes down the history that comes with keys; the keys that stand in it.
+fn take_history(database: &SlashingProtection, vouch: &Vouch<'_>) -> Result<BTreeSet<BLSPubkey>> {
+    let (Vouch::History(history) | Vouch::HistoryOrChain(history, _)) = vouch else {
+        return Ok(BTreeSet::new());
+    };
+    history.import_into(database, How::Minimal)?;
+    Ok(history.histories.iter().map(|(key, _)| *key).collect())
+}
+
+/// Whether a key may sign that comes in: as before if it was stopped, or was here and signs.
+fn decide(
+    database: &SlashingProtection,
+    pubkey: &BLSPubkey,
+    was_here: bool,
+    vouch: &Vouch<'_>,
+    vouched_for: &BTreeSet<BLSPubkey>,
+) -> Result<(KeyState, String)> {
+    let before = database.key(pubkey)?.map(|record| (record.state, record.why));
+    Ok(match before {
+        Some(before @ (KeyState::Stopped, _)) => before,
+        Some(before @ (KeyState::Enabled, _)) if was_here => before,
+        _ => judge(pubkey, vouch, vouched_for),
+    })
+}
+
+impl Outcome {
+    fn of(state: KeyState, why: &str) -> Self {
+        match state {
+            KeyState::Enabled => Outcome::Enabled,
+            _ => Outcome::Disabled(why.to_owned()),
+        }
+    }
 }
 
 /// Whether a key that was not enabled before may sign.
@@ -126,9 +183,9 @@ fn judge(key: &BLSPubkey, vouch: &Vouch<'_>, vouched_for: &BTreeSet<BLSPubkey>) 
     };
     match vouch {
         Vouch::Nobody => disabled("nobody says what it signed before"),
-        Vouch::History(_) if vouched_for.contains(key) => enabled,
+        Vouch::History(_) | Vouch::HistoryOrChain(..) if vouched_for.contains(key) => enabled,
         Vouch::History(_) => disabled("the history that was given says nothing of it"),
-        Vouch::New(ask) => match ask(key) {
+        Vouch::New(ask) | Vouch::HistoryOrChain(_, ask) => match ask(key) {
             Standing::BeforeStart | Standing::NotOnChain => enabled,
             Standing::OnChain(status) => disabled(&format!("it is not new, the chain shows it as {status}")),
             Standing::NoAnswer(why) => disabled(&format!("nobody could be asked whether it is new: {why}")),
@@ -159,7 +216,7 @@ pub(super) fn open_or_create_database(
 }
 
 /// The public key that belongs to a secret.
-pub(super) fn public_key(secret: &SecretBytes) -> Result<BLSPubkey> {
+pub(crate) fn public_key(secret: &SecretBytes) -> Result<BLSPubkey> {
     let key = SecretKey::from_bytes(secret).map_err(|error| anyhow!("{error}"));
     Ok(Bytes(
         key.context("this is no signing key")?.public_key().to_compressed(),

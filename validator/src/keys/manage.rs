@@ -9,9 +9,23 @@ use consensus::types::BLSPubkey;
 use crypto::keystore::{Keystore, NewKdf};
 use std::path::Path;
 
-/// What `disable_for_export` leaves as reason.
-const EXPORTED: &str = "it was exported, so it may be running elsewhere. `wren keys enable` lets it sign here again once it \
+/// The reason that an export leaves with a key.
+pub const EXPORTED: &str = "it was exported, so it may be running elsewhere. `wren keys enable` lets it sign here again once it \
                         does not";
+
+impl KeyStore {
+    /// A key as a keystore under a password, for a key that does not sign any more: whoever calls has stopped it. Takes
+    /// seconds.
+    pub fn export_stopped(&self, key: &BLSPubkey, password: &str) -> Result<Keystore> {
+        let Candidate {
+            secret,
+            path,
+            description,
+        } = self.unlock()?.load_with_description(key)?;
+        let keystore = Keystore::encrypt(&secret, password, &path, description.as_deref(), NewKdf::Scrypt);
+        keystore.context("the keystore was not made")
+    }
+}
 
 /// The folder of a validator client whose database nobody else uses.
 #[derive(Debug)]
@@ -61,13 +75,7 @@ impl Keys {
         if record.is_none_or(|record| record.state != KeyState::Stopped) {
             bail!("the key {key} is not stopped: it would sign here and there");
         }
-        let Candidate {
-            secret,
-            path,
-            description,
-        } = self.store.unlock()?.load_with_description(key)?;
-        let keystore = Keystore::encrypt(&secret, password, &path, description.as_deref(), NewKdf::Scrypt);
-        keystore.context("the keystore was not made")
+        self.store.export_stopped(key, password)
     }
 
     /// Takes a key away, for ever; its history stays. Whoever needs the history elsewhere takes it first.

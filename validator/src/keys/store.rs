@@ -73,6 +73,13 @@ impl KeyStore {
         Ok(keys)
     }
 
+    /// The place in its tree that a key's file states; empty where it states none or cannot be read.
+    pub(crate) fn derivation_path(&self, key: &BLSPubkey) -> String {
+        let bytes = files::read_limited(&self.key_path(key), MAX_KEY_FILE).ok();
+        let keystore = bytes.and_then(|bytes| Keystore::from_json(&bytes).ok());
+        keystore.map(|keystore| keystore.path().to_owned()).unwrap_or_default()
+    }
+
     /// Whether a key is here.
     pub fn contains(&self, key: &BLSPubkey) -> bool {
         self.key_path(key).exists()

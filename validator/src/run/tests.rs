@@ -254,6 +254,8 @@ impl World {
             suggested_fee_recipient: Some(Bytes([5; 20])),
             doppelganger_protection: true,
             metrics: None,
+            keymanager: KeymanagerPort::Off,
+            remote_signer_authorities: None,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::message::Harmless;
 use crate::slashing_protection::Recorded;
-use consensus::ssz::Bytes;
+use consensus::ssz::{Bytes, Root};
 use consensus::types::BLSSignature;
 use crypto::bls::SecretKey;
 
@@ -15,6 +15,15 @@ pub(super) enum Permit {
     Harmless(Harmless),
 }
 
+impl Permit {
+    pub(super) fn signing_root(&self) -> Root {
+        match self {
+            Permit::Recorded(recorded) => recorded.signing_root(),
+            Permit::Harmless(harmless) => harmless.signing_root(),
+        }
+    }
+}
+
 /// A key that nothing but a [`Permit`] makes sign.
 #[derive(Debug)]
 pub(super) struct LocalKey(SecretKey);
@@ -25,10 +34,6 @@ impl LocalKey {
     }
 
     pub(super) fn sign(&self, permit: Permit) -> BLSSignature {
-        let root = match permit {
-            Permit::Recorded(recorded) => recorded.signing_root(),
-            Permit::Harmless(harmless) => harmless.signing_root(),
-        };
-        Bytes(self.0.sign(&root.0).to_bytes())
+        Bytes(self.0.sign(&permit.signing_root().0).to_bytes())
     }
 }

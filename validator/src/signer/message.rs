@@ -12,8 +12,8 @@ use consensus::helpers::misc::compute_epoch_at_slot;
 use consensus::signing::{compute_domain, signing_root_of};
 use consensus::ssz::{Root, Ssz};
 use consensus::types::{
-    AttestationData, BLSPubkey, BeaconBlockHeader, DomainType, Epoch, Slot, SyncAggregatorSelectionData,
-    ValidatorRegistrationV1, VoluntaryExit,
+    AggregateAndProof, AttestationData, BLSPubkey, BeaconBlockHeader, ContributionAndProof, DomainType, Epoch, Slot,
+    SyncAggregatorSelectionData, ValidatorRegistrationV1, VoluntaryExit,
 };
 use consensus::{Config, Fork};
 
@@ -36,12 +36,7 @@ pub enum Message<'a> {
     /// Spec: phase0/validator.md, `get_slot_signature`.
     SelectionProof(Slot),
     /// Spec: phase0/validator.md, `get_aggregate_and_proof_signature`.
-    AggregateAndProof {
-        /// The slot of the aggregate.
-        slot: Slot,
-        /// The root of the `AggregateAndProof`.
-        object_root: Root,
-    },
+    AggregateAndProof(&'a AggregateAndProof),
     /// Spec: altair/validator.md, `get_sync_committee_message`.
     SyncCommitteeMessage {
         /// The slot of the message.
@@ -57,12 +52,7 @@ pub enum Message<'a> {
         subcommittee_index: u64,
     },
     /// Spec: altair/validator.md, `get_contribution_and_proof_signature`.
-    ContributionAndProof {
-        /// The slot of the contribution.
-        slot: Slot,
-        /// The root of the `ContributionAndProof`.
-        object_root: Root,
-    },
+    ContributionAndProof(&'a ContributionAndProof),
     /// Signed in Capella's domain, in which it stays valid for ever (EIP-7044).
     /// Spec: deneb/beacon-chain.md, `process_voluntary_exit`.
     VoluntaryExit(&'a VoluntaryExit),
@@ -147,7 +137,7 @@ impl Network {
         self.root_at_epoch(object_root, domain_type, compute_epoch_at_slot(slot))
     }
 
-    fn fork_at_slot(&self, slot: Slot) -> Fork {
+    pub(super) fn fork_at_slot(&self, slot: Slot) -> Fork {
         self.config.fork_at_epoch(compute_epoch_at_slot(slot))
     }
 
@@ -169,7 +159,7 @@ impl Network {
 }
 
 impl Message<'_> {
-    /// What it takes to sign this with that key. Errors on messages that contradict themselves.
+    /// What it takes to sign this with that key: its signing root and the rules for it. Errors on messages that contradict themselves.
     pub(super) fn demand(&self, network: &Network, key: &BLSPubkey) -> Result<Demand, Refused> {
         Ok(match *self {
             Message::Attestation(data) => attestation(network, data)?,
@@ -202,15 +192,19 @@ impl Message<'_> {
             Message::ProposerPreferences { slot, object_root } => {
                 network.early(object_root, DOMAIN_PROPOSER_PREFERENCES, slot)
             }
-            Message::AggregateAndProof { slot, object_root } => {
-                network.in_time(object_root, DOMAIN_AGGREGATE_AND_PROOF, slot)
+            Message::AggregateAndProof(message) => {
+                let slot = message.aggregate.data.slot;
+                let root = message.hash_tree_root(network.fork_at_slot(slot));
+                network.in_time(root, DOMAIN_AGGREGATE_AND_PROOF, slot)
             }
             Message::SyncCommitteeMessage {
                 slot,
                 beacon_block_root,
             } => network.in_time(beacon_block_root, DOMAIN_SYNC_COMMITTEE, slot),
-            Message::ContributionAndProof { slot, object_root } => {
-                network.in_time(object_root, DOMAIN_CONTRIBUTION_AND_PROOF, slot)
+            Message::ContributionAndProof(message) => {
+                let slot = message.contribution.slot;
+                let root = message.hash_tree_root(network.fork_at_slot(slot));
+                network.in_time(root, DOMAIN_CONTRIBUTION_AND_PROOF, slot)
             }
             Message::PayloadAttestation { slot, object_root } => {
                 network.in_time(object_root, DOMAIN_PTC_ATTESTER, slot)

@@ -23,6 +23,8 @@ pub enum Refused {
     WrongClock(String),
     /// The message contradicts itself, as no honest node would send it; holds where.
     Malformed(String),
+    /// The remote signer that has the key did not sign; holds why.
+    Remote(String),
     /// The slashing protection database could not record it; holds the error.
     Database(String),
 }
@@ -40,6 +42,7 @@ impl fmt::Display for Refused {
             ),
             Self::WrongClock(why) => write!(f, "not signed: the clock of this machine is wrong: {why}"),
             Self::Malformed(why) => write!(f, "not signed: the message contradicts itself: {why}"),
+            Self::Remote(why) => write!(f, "not signed: {why}"),
             Self::Database(why) => write!(f, "not signed: the slashing protection database failed: {why}"),
         }
     }

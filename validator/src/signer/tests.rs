@@ -8,8 +8,8 @@ use consensus::preset::SLOTS_PER_EPOCH;
 use consensus::signing::{compute_domain, signing_root_of};
 use consensus::ssz::{Bytes, Ssz};
 use consensus::types::{
-    AttestationData, BeaconBlockHeader, Checkpoint, Domain, Epoch, SyncAggregatorSelectionData,
-    ValidatorRegistrationV1, VoluntaryExit,
+    AggregateAndProof, AttestationData, BeaconBlockHeader, Checkpoint, ContributionAndProof, Domain, Epoch,
+    SyncAggregatorSelectionData, ValidatorRegistrationV1, VoluntaryExit,
 };
 use crypto::bls::{PublicKey, Signature, verify};
 use crypto::derive::SecretBytes;
@@ -17,7 +17,7 @@ use crypto::derive::SecretBytes;
 const ROOT: Root = Bytes([7; 32]);
 
 /// Forks at epochs 0, 10, 20, …, so that a version tells the epoch it was taken at.
-fn config() -> Config {
+pub(super) fn config() -> Config {
     let mut config = Config::network("devnet").unwrap();
     for fork in Fork::ALL {
         config.set_fork_epoch(fork, 10 * fork as u64);
@@ -25,7 +25,7 @@ fn config() -> Config {
     config
 }
 
-fn secret(number: u8) -> SecretBytes {
+pub(super) fn secret(number: u8) -> SecretBytes {
     SecretBytes::new([number; 32])
 }
 
@@ -45,7 +45,7 @@ fn signer(scratch: &Scratch) -> Signer {
     Signer::open(scratch.folder(), config(), ROOT).unwrap()
 }
 
-async fn one(
+pub(super) async fn one(
     signer: &Signer,
     key: BLSPubkey,
     message: Message<'_>,
@@ -54,7 +54,7 @@ async fn one(
     signer.sign(vec![(key, message)], now).await.remove(0)
 }
 
-fn vote(slot: Slot, source: Epoch) -> AttestationData {
+pub(super) fn vote(slot: Slot, source: Epoch) -> AttestationData {
     AttestationData {
         slot,
         source: Checkpoint {
@@ -69,12 +69,27 @@ fn vote(slot: Slot, source: Epoch) -> AttestationData {
     }
 }
 
-fn header(slot: Slot, state_root: u8) -> BeaconBlockHeader {
+pub(super) fn header(slot: Slot, state_root: u8) -> BeaconBlockHeader {
     BeaconBlockHeader {
         slot,
         state_root: Bytes([state_root; 32]),
         ..BeaconBlockHeader::default()
     }
+}
+
+pub(super) fn aggregate(slot: Slot) -> AggregateAndProof {
+    let mut message = AggregateAndProof {
+        aggregator_index: 3,
+        ..AggregateAndProof::default()
+    };
+    message.aggregate.data = vote(slot, 0);
+    message
+}
+
+pub(super) fn contribution(slot: Slot) -> ContributionAndProof {
+    let mut message = ContributionAndProof::default();
+    message.contribution.slot = slot;
+    message
 }
 
 fn is_signed(key: &BLSPubkey, object_root: Root, domain: Domain, signature: &BLSSignature) -> bool {
@@ -108,6 +123,7 @@ async fn domains() {
         subcommittee_index: 2,
     };
     let fork = Fork::Fulu;
+    let (aggregate, contribution) = (aggregate(slot), contribution(slot));
     let cases = [
         (
             Message::Block {
@@ -120,7 +136,11 @@ async fn domains() {
         (Message::Attestation(&vote), 1, vote.hash_tree_root(fork)),
         (Message::RandaoReveal(epoch), 2, number(epoch)),
         (Message::SelectionProof(slot), 5, number(slot)),
-        (Message::AggregateAndProof { slot, object_root }, 6, object_root),
+        (
+            Message::AggregateAndProof(&aggregate),
+            6,
+            aggregate.hash_tree_root(fork),
+        ),
         (
             Message::SyncCommitteeMessage {
                 slot,
@@ -137,7 +157,11 @@ async fn domains() {
             8,
             sync_selection.hash_tree_root(fork),
         ),
-        (Message::ContributionAndProof { slot, object_root }, 9, object_root),
+        (
+            Message::ContributionAndProof(&contribution),
+            9,
+            contribution.hash_tree_root(fork),
+        ),
         (
             Message::ExecutionPayloadEnvelope { slot, object_root },
             0x0b,
@@ -175,18 +199,19 @@ async fn nothing_is_signed_ahead_of_the_clock_and_no_record_is_written() {
     let object_root = Bytes([5; 32]);
     for slot in [today + 2, tomorrow] {
         let (vote, header) = (vote(slot, 0), header(slot, 1));
+        let (aggregate, contribution) = (aggregate(slot), contribution(slot));
         let messages = [
             Message::Attestation(&vote),
             Message::Block {
                 slot,
                 block_header: &header,
             },
-            Message::AggregateAndProof { slot, object_root },
+            Message::AggregateAndProof(&aggregate),
             Message::SyncCommitteeMessage {
                 slot,
                 beacon_block_root: object_root,
             },
-            Message::ContributionAndProof { slot, object_root },
+            Message::ContributionAndProof(&contribution),
             Message::PayloadAttestation { slot, object_root },
             Message::ExecutionPayloadEnvelope { slot, object_root },
             Message::ExecutionPayloadBid { slot, object_root },

@@ -22,6 +22,7 @@ mod tests;
 pub use history::{Entries, KeyHistory, KeyRecord, KeyState, SignedAttestation, SignedBlock};
 pub use marks::Marks;
 pub use prune::KEPT_EPOCHS;
+pub use schema::InUse;
 
 use crate::signer::Refused;
 use anyhow::Result;
@@ -158,7 +159,7 @@ impl SlashingProtection {
 }
 
 impl Record {
-    fn signing_root(&self) -> Root {
+    pub(crate) fn signing_root(&self) -> Root {
         match self {
             Record::Block { signing_root, .. } | Record::Attestation { signing_root, .. } => *signing_root,
         }

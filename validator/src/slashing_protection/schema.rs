@@ -11,7 +11,7 @@ use consensus::ssz::{Bytes, Root};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::place::Place;
 
@@ -159,16 +159,29 @@ fn connect(path: &Path) -> Result<Connection> {
     Ok(connection)
 }
 
+/// Another process has the database open.
+#[derive(Debug)]
+pub struct InUse(PathBuf);
+
+impl std::fmt::Display for InUse {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let path = self.0.display();
+        write!(
+            f,
+            "{path} is in use by another process, such as a running `wren validator`: stop that first"
+        )
+    }
+}
+
+impl std::error::Error for InUse {}
+
 /// SQLite's errors at opening in words.
 fn explain(error: anyhow::Error, path: &Path) -> anyhow::Error {
     let code = error
         .downcast_ref::<rusqlite::Error>()
         .and_then(rusqlite::Error::sqlite_error_code);
     match code {
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => anyhow!(
-            "{} is in use by another process, such as a running `wren validator`: stop that first",
-            path.display()
-        ),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => anyhow::Error::new(InUse(path.into())),
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => anyhow!(
             "{} cannot be written: {error}. It and its folder must belong to the user who runs the client",
             path.display()

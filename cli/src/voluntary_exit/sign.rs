@@ -1,9 +1,9 @@
-//! `wren exit`: leaving the validator set.
+//! `wren exit sign`: an exit for later, signed without any node.
 
 use crate::datadir::Datadir;
 use crate::exit::Failure;
 use crate::{network, terminal};
-use clap::{Parser, Subcommand};
+use clap::Parser;
 use consensus::ssz::{Json, Root};
 use consensus::types::{BLSPubkey, Epoch, SignedVoluntaryExit, ValidatorIndex};
 use consensus::{Config, Fork};
@@ -12,24 +12,6 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use validator::keys::{KeystoreFile, read_password};
 use validator::{exit, files};
-
-/// `wren exit …`
-#[derive(Parser)]
-#[command(
-    subcommand_required = true,
-    arg_required_else_help = true,
-    disable_help_subcommand = true
-)]
-pub(crate) struct Args {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Subcommand)]
-enum Command {
-    /// Sign an exit and write it down; nothing is sent, and no node is needed
-    Sign(Sign),
-}
 
 const SIGN_EXAMPLES: &str = "\
 Examples:
@@ -41,7 +23,7 @@ ten years; nobody can do anything else with it. The validator must go on working
 
 #[derive(Parser)]
 #[command(after_help = SIGN_EXAMPLES)]
-struct Sign {
+pub(super) struct Sign {
     /// The network: mainnet, sepolia, hoodi, a folder with config.yaml and genesis.ssz, or a config.yaml
     #[arg(long, value_name = "NAME|DIR|FILE")]
     network: String,
@@ -67,14 +49,8 @@ struct Sign {
     datadir: Datadir,
 }
 
-/// Runs `wren exit`.
-pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
-    match args.command {
-        Command::Sign(args) => sign(&args),
-    }
-}
-
-fn sign(args: &Sign) -> Result<ExitCode, Failure> {
+/// Signs and writes it down.
+pub(super) fn run(args: &Sign) -> Result<ExitCode, Failure> {
     let config = network::load(&args.network)?;
     let root = network::genesis(&args.network, args.genesis_validators_root)?.validators_root;
     let epoch = epoch(args, &config)?;
@@ -102,18 +78,23 @@ fn epoch(args: &Sign, config: &Config) -> Result<Epoch, Failure> {
 }
 
 fn secret(args: &Sign) -> Result<SecretBytes, Failure> {
-    let path = Path::new(&args.validator);
     if let Ok(key) = args.validator.parse::<BLSPubkey>() {
         return Ok(exit::stored_secret(&args.datadir.validator()?, &key)?);
     }
+    let path = Path::new(&args.validator);
     if !path.exists() {
         return Err(Failure::usage(format!(
             "--validator {}: this is neither a public key (0x and 96 hex digits) nor a file",
             args.validator.escape_debug()
         )));
     }
+    open_keystore(path, args.password_file.as_deref())
+}
+
+/// The secret of a keystore, by the password from a file or from the operator.
+pub(super) fn open_keystore(path: &Path, password_file: Option<&Path>) -> Result<SecretBytes, Failure> {
     let keystore = KeystoreFile::read(path)?;
-    let password = match &args.password_file {
+    let password = match password_file {
         Some(place) => read_password(place, &keystore)?,
         None => terminal::ask_secret(&format!("Password of {}: ", path.display()))?,
     };
