@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod api;
+pub mod builder;
 pub mod chain;
 pub mod clock;
 mod disk;
@@ -12,6 +13,7 @@ mod driver;
 pub mod execution;
 pub mod forks;
 pub mod genesis;
+pub mod metrics;
 pub mod network;
 pub mod options;
 pub mod pools;

@@ -1,12 +1,14 @@
 //! The node put together: the only place where threads and channels are made.
 
 use crate::api::{self, Alone, ApiContext, ApiOptions};
+use crate::builder::Builder;
 use crate::chain::{Actor, Ahead, Chain, Event, Head, Imported, NewBlock, Pending, Snapshot, Source, States};
 use crate::clock::Clock;
 use crate::disk::{self, Disk};
 use crate::driver::{self, EngineDriver};
 use crate::execution::Engine;
 use crate::forks;
+use crate::metrics;
 use crate::pools::Pools;
 use crate::produce::Producer;
 use crate::start::{Anchor, blocks_after};
@@ -49,6 +51,8 @@ pub struct Parts {
     pub fee_recipient: ExecutionAddress,
     /// Spec: sync/optimistic.md, `SAFE_SLOTS_TO_IMPORT_OPTIMISTICALLY`.
     pub safe_slots: u64,
+    /// Whose payloads may be taken in place of the execution client's.
+    pub builder: Option<Arc<Builder>>,
 }
 
 /// A node that runs.
@@ -129,6 +133,7 @@ pub async fn start(parts: Parts, stop: Stop) -> Result<Running> {
         subscribers: broadcast::channel(SUBSCRIBERS_BEHIND_MAX).0,
         work: Work::new(),
         states: Arc::new(States::default()),
+        metrics: Arc::default(),
     };
     let pools = Arc::new(Pools::new());
     let (driver, ends) = EngineDriver::new();
@@ -147,6 +152,7 @@ pub async fn start(parts: Parts, stop: Stop) -> Result<Running> {
         Arc::clone(&engine),
         Arc::clone(&pools),
         parts.fee_recipient,
+        parts.builder,
     );
     let producer = Arc::new(producer);
     tokio::spawn(tick(chain.clone(), Arc::clone(&producer), stop.clone()));
@@ -219,8 +225,8 @@ fn start_threads(
 }
 
 impl Running {
-    /// Serves the Beacon API on a listener until the node stops.
-    pub fn serve(&self, listener: TcpListener) {
+    /// Serves the Beacon API on a listener until the node stops, and metrics on another if there is one.
+    pub fn serve(&self, listener: TcpListener, metrics_listener: Option<TcpListener>) {
         let context = ApiContext::new(
             self.chain.clone(),
             Arc::clone(&self.pools),
@@ -230,8 +236,13 @@ impl Running {
             Arc::new(Alone),
             self.stop.clone(),
         );
+        let context = Arc::new(context);
+        if let Some(listener) = metrics_listener {
+            let sources = Arc::new(metrics::Sources::new(Arc::clone(&context)));
+            tokio::spawn(metrics::serve(listener, sources, self.stop.clone()));
+        }
         tokio::spawn(async move {
-            api::serve(listener, Arc::new(context), &ApiOptions::default()).await;
+            api::serve(listener, context, &ApiOptions::default()).await;
         });
     }
 

@@ -49,7 +49,14 @@ impl Processes {
             all: Vec::new(),
             api: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
         };
-        let mut node = words(&["node", "--dev-engine", "--http-port", &port.to_string()]);
+        let mut node = words(&[
+            "node",
+            "--dev-engine",
+            "--metrics-port",
+            "0",
+            "--http-port",
+            &port.to_string(),
+        ]);
         node.extend(of_network(&network, &folder.part("node-0")));
         processes.spawn("node-0", &node, folder)?;
         for client in 0..args.clients {

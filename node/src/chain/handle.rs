@@ -3,6 +3,7 @@
 use super::message::{Message, Submitted};
 use super::snapshot::Snapshot;
 use crate::clock::Clock;
+use crate::metrics::Metrics;
 use crate::work::{Busy, Lane, Work};
 use consensus::types::{BlobIndex, BlobSidecar, DataColumnSidecar, Root, SignedBeaconBlock, Slot};
 use consensus::{Config, Invalid, State};
@@ -136,6 +137,7 @@ pub struct Chain {
     pub(crate) subscribers: broadcast::Sender<ChainEvent>,
     pub(crate) work: Work,
     pub(crate) states: Arc<super::states::States>,
+    pub(crate) metrics: Arc<Metrics>,
 }
 
 impl std::fmt::Debug for Chain {
@@ -158,6 +160,11 @@ impl Chain {
     /// The lanes to the workers.
     pub fn work(&self) -> &Work {
         &self.work
+    }
+
+    /// What is counted along the way.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     /// The chain as it stands.
