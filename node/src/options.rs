@@ -1,5 +1,6 @@
 //! What an operator chooses, and a node run by it from start to stop.
 
+use crate::api::http::raise_descriptor_limit;
 use crate::builder::Builder;
 use crate::clock::{self, Clock};
 use crate::execution::{DevEngine, Engine};
@@ -90,6 +91,8 @@ pub fn run(options: Options) -> Result<()> {
 
 /// Starts a node and its Beacon API.
 pub async fn begin(options: Options, stop: Stop) -> Result<Running> {
+    // First of all: the database opens hundreds of files.
+    raise_descriptor_limit();
     let config = Arc::new(options.config);
     let genesis = genesis(options.genesis_state.as_deref(), &config)?;
     let root = genesis.genesis_validators_root;
