@@ -31,8 +31,8 @@ impl Drop for Node {
 }
 
 fn free_port() -> SocketAddr {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    listener.local_addr().unwrap()
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
+    listener.local_addr().expect("a listener has an address")
 }
 
 impl Node {
@@ -57,7 +57,7 @@ impl Node {
             ])
             .stdin(Stdio::null())
             .spawn()
-            .unwrap();
+            .expect("the program starts");
         let node = Node { child, api, metrics };
         Client::new(api).ask();
         node
@@ -82,7 +82,7 @@ impl Node {
         found
             .unwrap_or_else(|| panic!("{series} is not in {page}"))
             .parse()
-            .unwrap()
+            .expect("a figure is a number")
     }
 }
 
@@ -190,7 +190,7 @@ fn room() -> usize {
         current: hard,
         maximum: hard,
     };
-    setrlimit(Resource::Nofile, raised).unwrap();
+    setrlimit(Resource::Nofile, raised).expect("the soft limit may be raised");
     hard.map_or(usize::MAX, |hard| usize::try_from(hard).unwrap_or(usize::MAX))
 }
 
@@ -219,7 +219,7 @@ fn crowded(node: &Node, what: &str) {
         p99(&alone),
         p99(&crowded)
     )
-    .unwrap();
+    .expect("standard error is open");
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //! worker's; what the pools hold never costs the block.
 
 use crate::builder::{Builder, Counts as BuilderCounts, check_bid, takes_bid, unwell};
-use crate::chain::{Chain, Snapshot};
+use crate::chain::{Chain, ChainEvent, ProposalAttributes, Snapshot};
 use crate::execution::{BuiltPayload, Engine, PayloadId};
 use crate::metrics::Method;
 use crate::pools::Pools;
@@ -194,6 +194,17 @@ impl Producer {
             .await
             .map_err(|busy| busy.to_string())?
             .map_err(|why| why.to_string())?;
+        let announced = ProposalAttributes {
+            fork: state.at,
+            proposer_index: proposer,
+            proposal_slot: slot,
+            parent_block_root: parent,
+            parent_block_number: state.latest_execution_payload_header.block_number,
+            parent_block_hash: head,
+            attributes: attributes.clone(),
+        };
+        self.chain
+            .publish_event(ChainEvent::PayloadAttributes(Arc::new(announced)));
         let answer = self
             .engine
             .forkchoice_updated(state.at, forkchoice, Some(attributes))

@@ -164,8 +164,22 @@ impl Actor {
         }
         self.confirmed_slot = Some(slot);
         match self.fast.on_fast_confirmation(&self.store) {
-            Ok(()) => self.changed = true,
+            Ok(()) => {
+                self.changed = true;
+                self.tell_confirmed(slot);
+            }
             Err(why) => tracing::debug!(%why, "fast confirmation gave no answer"),
+        }
+    }
+
+    fn tell_confirmed(&self, current_slot: Slot) {
+        let root = self.fast.confirmed_root();
+        if let Some(slot) = self.store.blocks().get(&root).map(|block| block.slot) {
+            self.chain.publish_event(ChainEvent::FastConfirmation {
+                root,
+                slot,
+                current_slot,
+            });
         }
     }
 

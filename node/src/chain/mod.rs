@@ -10,7 +10,7 @@ mod states;
 
 pub(crate) use actor::Actor;
 pub(crate) use handle::Event;
-pub use handle::{Chain, ChainEvent, Imported, NewBlock, Source};
+pub use handle::{Chain, ChainEvent, Imported, NewBlock, ProposalAttributes, Source};
 pub(crate) use import::EngineAnswer;
 pub use message::{BUSY, Message, Submitted};
 pub(crate) use pending::Pending;
