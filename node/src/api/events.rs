@@ -1,7 +1,7 @@
 //! Namespace `events`: what happens on the chain, as server-sent events.
 
 use super::http::{ANY, Answer, Broken, Call, Error, Response, Router, excerpt, stream};
-use super::json::{Object, object};
+use super::json::{Object, array, object};
 use super::{ApiContext, Context};
 use crate::chain::{ChainEvent, Message, ProposalAttributes, Snapshot};
 use consensus::helpers::accessors::get_block_root_at_slot;
@@ -339,7 +339,9 @@ fn write_payload_attributes(object: &mut Object, proposal: &ProposalAttributes) 
     object.quoted("prev_randao", attributes.prev_randao);
     object.quoted("suggested_fee_recipient", attributes.suggested_fee_recipient);
     if let Some(withdrawals) = &attributes.withdrawals {
-        object.json("withdrawals", withdrawals, proposal.fork);
+        object.member("withdrawals", |out| {
+            array(out, withdrawals, |out, one| one.write_json(proposal.fork, &[], out));
+        });
     }
     if let Some(root) = attributes.parent_beacon_block_root {
         object.quoted("parent_beacon_block_root", root);

@@ -2,6 +2,7 @@
 
 mod builder;
 mod client;
+mod earlier;
 mod endpoints;
 mod hostile;
 mod metrics;
