@@ -42,6 +42,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ADDRESS", help_heading = "Execution client")]
     suggested_fee_recipient: Option<ExecutionAddress>,
 
+    /// An external builder, or what stands before several, whose payloads may be taken where they pay more
+    #[arg(long, value_name = "URL", help_heading = "Builder")]
+    builder: Option<String>,
+
     /// Where the Beacon API listens
     #[arg(long, value_name = "IP", default_value = "127.0.0.1", help_heading = "Beacon API")]
     http_address: IpAddr,
@@ -86,6 +90,12 @@ pub(crate) struct Args {
     /// Have no peers at all: for a local chain of one node
     #[arg(long, help_heading = "Peers")]
     alone: bool,
+    /// Where metrics are served
+    #[arg(long, value_name = "IP", default_value = "127.0.0.1", help_heading = "Monitoring")]
+    metrics_address: IpAddr,
+    /// Their port, at the path /metrics; 0 serves none
+    #[arg(long, value_name = "PORT", default_value_t = 8008, help_heading = "Monitoring")]
+    metrics_port: u16,
 
     /// error, warn, info, debug or trace
     #[arg(long, value_name = "LEVEL", default_value = "info")]
@@ -143,11 +153,16 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
         engine,
         safe_slots: args.safe_slots_to_import_optimistically,
         fee_recipient: args.suggested_fee_recipient.unwrap_or_default(),
+        builder: args.builder,
         http: Address {
             ip: args.http_address,
             port: args.http_port,
         },
         network: peers,
+        metrics: (args.metrics_port != 0).then_some(Address {
+            ip: args.metrics_address,
+            port: args.metrics_port,
+        }),
     };
     ::node::options::run(options).map_err(|error| Failure::running(format!("{error:#}")))?;
     Ok(ExitCode::SUCCESS)

@@ -1,6 +1,7 @@
 //! Tests of the `wren` program as an operator meets it, and of the tree it is built from.
 #![forbid(unsafe_code)]
 
+mod crowd;
 mod exits;
 mod genesis;
 mod keymanager;

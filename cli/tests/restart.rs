@@ -61,16 +61,9 @@ impl Chain {
     }
 
     fn node(&self) -> Child {
-        self.start(
-            "node.log",
-            &[
-                "node",
-                "--dev-engine",
-                "--alone",
-                "--http-port",
-                &self.api.port().to_string(),
-            ],
-        )
+        let port = self.api.port().to_string();
+        let options = ["node", "--dev-engine", "--alone", "--metrics-port", "0", "--http-port", &port];
+        self.start("node.log", &options)
     }
 
     fn client(&self) -> Child {

@@ -3,6 +3,7 @@
 
 use crate::chain::{Chain, EngineAnswer, Event, Want};
 use crate::execution::{Engine, ForkchoiceState, PayloadStatus, check_payload};
+use crate::metrics::Method;
 use crate::production::Sidecars;
 use crate::stop::Stop;
 use crate::work::{Busy, Lane};
@@ -13,6 +14,7 @@ use consensus::transition::NewPayloadRequest;
 use consensus::types::{Hash32, PowBlock, Root, SignedBeaconBlock};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
@@ -237,7 +239,10 @@ async fn execute(driver: &EngineDriver, engine: &Engine, chain: &Chain, root: Ro
             .ask_terminal_blocks(engine, &request.execution_payload.parent_hash)
             .await;
     }
-    let answer = match engine.new_payload(fork, &request).await {
+    let begun = Instant::now();
+    let answer = engine.new_payload(fork, &request).await;
+    chain.metrics().asked(Method::NewPayload, begun.elapsed(), &answer);
+    let answer = match answer {
         Ok(status) => answer_of(&status),
         Err(error) => EngineAnswer {
             verdict: ExecutionVerdict::Unavailable,
@@ -248,7 +253,12 @@ async fn execute(driver: &EngineDriver, engine: &Engine, chain: &Chain, root: Ro
 }
 
 async fn follow(engine: &Engine, chain: &Chain, wanted: Forkchoice) {
-    match engine.forkchoice_updated(wanted.fork, wanted.state, None).await {
+    let begun = Instant::now();
+    let answer = engine.forkchoice_updated(wanted.fork, wanted.state, None).await;
+    chain
+        .metrics()
+        .asked(Method::ForkchoiceUpdated, begun.elapsed(), &answer);
+    match answer {
         Ok((status, _)) => {
             let answer = answer_of(&status);
             // What is optimistic here and there says nothing new.

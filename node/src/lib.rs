@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod api;
+pub mod builder;
 pub mod chain;
 pub mod clock;
 pub mod custody;
@@ -13,6 +14,7 @@ mod driver;
 pub mod execution;
 pub mod forks;
 pub mod genesis;
+pub mod metrics;
 pub mod network;
 pub mod options;
 pub mod pools;

@@ -1,5 +1,7 @@
 //! What an operator chooses, and a node run by it from start to stop.
 
+use crate::api::http::raise_descriptor_limit;
+use crate::builder::Builder;
 use crate::clock::{self, Clock};
 use crate::execution::{DevEngine, Engine};
 use crate::forks;
@@ -16,6 +18,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use storage::{Identity, Storage};
+use tokio::net::TcpListener;
 
 /// Where something listens.
 #[derive(Clone, Copy, Debug)]
@@ -55,10 +58,14 @@ pub struct Options {
     pub safe_slots: u64,
     /// See `Parts`.
     pub fee_recipient: ExecutionAddress,
+    /// Where an external builder is.
+    pub builder: Option<String>,
     /// Where the Beacon API listens.
     pub http: Address,
     /// The peers; none for a node that stays alone.
     pub network: Option<NetworkOptions>,
+    /// Where metrics are served; none for nowhere.
+    pub metrics: Option<Address>,
 }
 
 /// Runs a node until a signal stops it or something fails.
@@ -88,6 +95,8 @@ pub fn run(options: Options) -> Result<()> {
 
 /// Starts a node and its Beacon API.
 pub async fn begin(options: Options, stop: Stop) -> Result<Running> {
+    // First of all: the database opens hundreds of files.
+    raise_descriptor_limit();
     let config = Arc::new(options.config);
     let genesis = genesis(options.genesis_state.as_deref(), &config)?;
     let root = genesis.genesis_validators_root;
@@ -97,6 +106,10 @@ pub async fn begin(options: Options, stop: Stop) -> Result<Running> {
         EngineChoice::Dev => Engine::Dev(Arc::new(DevEngine::of_genesis(&config, &genesis)?)),
         EngineChoice::Http { endpoints, jwt } => Engine::http(endpoints, jwt.as_deref(), clock::unix_seconds)?,
     });
+    let builder = options.builder.as_deref().map(Builder::new).transpose()?.map(Arc::new);
+    if let Some(builder) = &builder {
+        tracing::info!("payloads of the builder {} may be taken", builder.name());
+    }
     let anchor = match Anchor::stored(&storage)? {
         Some(anchor) => anchor,
         None => Anchor::genesis(genesis)?,
@@ -116,6 +129,7 @@ pub async fn begin(options: Options, stop: Stop) -> Result<Running> {
             engine,
             fee_recipient: options.fee_recipient,
             safe_slots: options.safe_slots,
+            builder,
         },
         stop,
     )
@@ -124,13 +138,39 @@ pub async fn begin(options: Options, stop: Stop) -> Result<Running> {
         let key = NodeKey::load_or_create(&network.folder)?;
         running.connect(&key, network).await?;
     }
-    let address = SocketAddr::new(options.http.ip, options.http.port);
-    let listener = tokio::net::TcpListener::bind(address).await;
-    let listener =
-        listener.with_context(|| format!("cannot listen on {address}; another program may have the port"))?;
+    let listener = listen(options.http, "--http-port").await?;
     tracing::info!("Beacon API on http://{}", listener.local_addr()?);
-    running.serve(listener);
+    let metrics = match options.metrics {
+        Some(address) => listen_for_metrics(address).await,
+        None => None,
+    };
+    running.serve(listener, metrics);
     Ok(running)
+}
+
+/// Opens a port. The error names it, and the option to choose another.
+async fn listen(address: Address, option: &str) -> Result<TcpListener> {
+    let address = SocketAddr::new(address.ip, address.port);
+    let listener = TcpListener::bind(address).await;
+    listener.with_context(|| {
+        format!("cannot listen on {address}; another program may have the port: choose another by {option}")
+    })
+}
+
+/// The same for metrics, without which a node does its duties all the same.
+async fn listen_for_metrics(address: Address) -> Option<TcpListener> {
+    match listen(address, "--metrics-port").await {
+        Ok(listener) => {
+            if let Ok(address) = listener.local_addr() {
+                tracing::info!("metrics on http://{address}/metrics");
+            }
+            Some(listener)
+        }
+        Err(why) => {
+            tracing::warn!("there are no metrics: {why:#}");
+            None
+        }
+    }
 }
 
 /// Refuses to start in a fork that this version does not run, and warns of one that is scheduled.

@@ -3,16 +3,21 @@
 //! The payload is asked for before the slot begins, where a proposer has announced itself; picks and transition are a
 //! worker's; what the pools hold never costs the block.
 
-use crate::chain::Chain;
+use crate::builder::{Builder, Counts as BuilderCounts, check_bid, takes_bid, unwell};
+use crate::chain::{Chain, ChainEvent, ProposalAttributes, Snapshot};
 use crate::execution::{BuiltPayload, Engine, PayloadId};
+use crate::metrics::Method;
 use crate::pools::Pools;
-use crate::production::{self, PayloadChoice, Picks, ProducedBlock, Proposal};
+use crate::production::{self, AnyBlock, PayloadChoice, Picks, ProducedBlock, Proposal};
 use crate::work::Lane;
-use consensus::types::{BLSSignature, Bytes32, Epoch, ExecutionAddress, Root, Slot, ValidatorIndex};
+use consensus::helpers::accessors::get_beacon_proposer_index;
+use consensus::transition::block::is_merge_transition_complete;
+use consensus::types::{BLSSignature, Bytes32, Epoch, ExecutionAddress, Root, SignedBuilderBid, Slot, ValidatorIndex};
 use consensus::{Fork, State};
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long the engine may take to hand over a payload. Spec: execution-apis, `engine_getPayload` (1 s).
 const GET_PAYLOAD: Duration = Duration::from_secs(1);
@@ -55,6 +60,23 @@ pub struct Producer {
     default_fee_recipient: ExecutionAddress,
     prepared: Mutex<HashMap<ValidatorIndex, (ExecutionAddress, Epoch)>>,
     building: Mutex<Vec<Building>>,
+    /// Whose payloads may be taken in place of the own.
+    builder: Option<Arc<Builder>>,
+    /// Counts for metrics.
+    pub counts: Counts,
+}
+
+/// Counts of blocks made, for metrics.
+#[derive(Debug, Default)]
+pub struct Counts {
+    /// With an own payload, or from before there were any.
+    pub own: AtomicU64,
+    /// With a builder's.
+    pub blinded: AtomicU64,
+    /// Requests for a block that came to nothing.
+    pub failed: AtomicU64,
+    /// Own payloads that pay another address than was asked.
+    pub other_recipient: AtomicU64,
 }
 
 /// What a client asks for.
@@ -68,11 +90,19 @@ pub struct Wanted {
     pub verify_randao: bool,
     /// Thirty-two bytes of the operator's.
     pub graffiti: Bytes32,
+    /// What a builder's payload counts for, in hundredths. Spec: beacon-APIs, `builder_boost_factor`.
+    pub builder_boost_factor: u64,
 }
 
 impl Producer {
     /// A producer over these parts.
-    pub fn new(chain: Chain, engine: Arc<Engine>, pools: Arc<Pools>, default_fee_recipient: ExecutionAddress) -> Self {
+    pub fn new(
+        chain: Chain,
+        engine: Arc<Engine>,
+        pools: Arc<Pools>,
+        default_fee_recipient: ExecutionAddress,
+        builder: Option<Arc<Builder>>,
+    ) -> Self {
         Producer {
             chain,
             engine,
@@ -80,7 +110,14 @@ impl Producer {
             default_fee_recipient,
             prepared: Mutex::default(),
             building: Mutex::default(),
+            builder,
+            counts: Counts::default(),
         }
+    }
+
+    /// The builder, if the operator has named one.
+    pub fn builder(&self) -> Option<&Arc<Builder>> {
+        self.builder.as_ref()
     }
 
     /// Notes who may propose soon and where the fees go. Spec: beacon-APIs, `prepareBeaconProposer`.
@@ -120,7 +157,7 @@ impl Producer {
         let Ok(Ok(state)) = self.chain.state_at(parent, slot, Lane::Produce).await else {
             return;
         };
-        let Ok(proposer) = consensus::helpers::accessors::get_beacon_proposer_index(&state) else {
+        let Ok(proposer) = get_beacon_proposer_index(&state) else {
             return;
         };
         if self.prepared_recipient(proposer).is_some()
@@ -136,8 +173,7 @@ impl Producer {
         if state.at < Fork::Bellatrix {
             return Ok(None);
         }
-        let proposer =
-            consensus::helpers::accessors::get_beacon_proposer_index(state).map_err(|why| why.to_string())?;
+        let proposer = get_beacon_proposer_index(state).map_err(|why| why.to_string())?;
         let fee_recipient = self.recipient_of(proposer);
         let is_it = |known: &Building| (known.slot, known.parent, known.fee_recipient) == (slot, parent, fee_recipient);
         let known = self.building().iter().copied().find(is_it);
@@ -158,6 +194,17 @@ impl Producer {
             .await
             .map_err(|busy| busy.to_string())?
             .map_err(|why| why.to_string())?;
+        let announced = ProposalAttributes {
+            fork: state.at,
+            proposer_index: proposer,
+            proposal_slot: slot,
+            parent_block_root: parent,
+            parent_block_number: state.latest_execution_payload_header.block_number,
+            parent_block_hash: head,
+            attributes: attributes.clone(),
+        };
+        self.chain
+            .publish_event(ChainEvent::PayloadAttributes(Arc::new(announced)));
         let answer = self
             .engine
             .forkchoice_updated(state.at, forkchoice, Some(attributes))
@@ -209,10 +256,16 @@ impl Producer {
         let Some(building) = self.start_payload(state, parent, slot).await? else {
             return Ok(PayloadChoice::None);
         };
+        let begun = Instant::now();
         let built = tokio::time::timeout(GET_PAYLOAD, self.engine.get_payload(state.at, building.id)).await;
-        let built = built.map_err(|_| "the execution client took more than a second".to_string())?;
-        let built: BuiltPayload = built.map_err(|error| error.to_string())?;
+        let built = match built {
+            Ok(built) => built.map_err(|error| error.to_string()),
+            Err(_) => Err("the execution client took more than a second".into()),
+        };
+        self.chain.metrics().asked(Method::GetPayload, begun.elapsed(), &built);
+        let built: BuiltPayload = built?;
         if built.payload.fee_recipient != building.fee_recipient {
+            self.counts.other_recipient.fetch_add(1, Ordering::Relaxed);
             tracing::warn!(
                 slot,
                 asked = %building.fee_recipient,
@@ -223,8 +276,63 @@ impl Producer {
         Ok(PayloadChoice::Built(Box::new(built)))
     }
 
+    /// What the block may be made with, best first. An error if there is nothing at all.
+    async fn payloads(
+        &self,
+        snapshot: &Arc<Snapshot>,
+        state: &Arc<State>,
+        parent: Root,
+        builder_boost_factor: u64,
+    ) -> Result<Vec<PayloadChoice>, String> {
+        // A task of its own: whatever holds up the execution client must not use up the builder's second. It ends by
+        // itself soon after that.
+        let bid = self.builder.as_ref().map(|builder| {
+            let (chain, snapshot) = (self.chain.clone(), Arc::clone(snapshot));
+            tokio::spawn(bid(Arc::clone(builder), chain, snapshot, Arc::clone(state)))
+        });
+        let own = self.payload(state, parent, state.slot).await;
+        let bid = match bid {
+            // A task that panicked has no bid.
+            Some(bid) => bid.await.unwrap_or_default(),
+            None => None,
+        };
+        let Some(bid) = bid else { return Ok(vec![own?]) };
+        let built = match &own {
+            Ok(PayloadChoice::Built(built)) => Some(&**built),
+            _ => None,
+        };
+        let bid_first = takes_bid(built, bid.message.value, builder_boost_factor);
+        tracing::info!(
+            slot = state.slot,
+            own = %built.map(|built| built.value).unwrap_or_default(),
+            bid = %bid.message.value,
+            "{}",
+            if bid_first { "the builder's payload is taken" } else { "the own payload is taken" }
+        );
+        let bid = PayloadChoice::Bid(Box::new(bid.message));
+        Ok(match own {
+            Ok(own) if bid_first => vec![bid, own],
+            Ok(own) => vec![own],
+            Err(why) => {
+                tracing::warn!(slot = state.slot, "there is no own payload: {why}");
+                vec![bid]
+            }
+        })
+    }
+
     /// Makes a block for `wanted.slot` on the head, or on its parent where the head came late and weak.
     pub async fn produce(&self, wanted: Wanted) -> Result<ProducedBlock, NoBlock> {
+        let made = self.produce_any(wanted).await;
+        let counter = match &made {
+            Ok(made) if matches!(made.block, AnyBlock::Blinded(_)) => &self.counts.blinded,
+            Ok(_) => &self.counts.own,
+            Err(_) => &self.counts.failed,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+        made
+    }
+
+    async fn produce_any(&self, wanted: Wanted) -> Result<ProducedBlock, NoBlock> {
         let slot = wanted.slot;
         let unavailable = |why: String| NoBlock::Unavailable(why);
         let parent = self
@@ -233,17 +341,7 @@ impl Producer {
             .await
             .map_err(|busy| unavailable(busy.to_string()))?;
         let snapshot = self.chain.snapshot();
-        let parent_slot = snapshot.block(&parent).map_or(snapshot.head.slot, |block| block.slot);
-        if parent_slot >= slot {
-            let why = format!("slot {slot} has a block already, or is past: the head is of slot {parent_slot}");
-            return Err(NoBlock::Refused(why));
-        }
-        let current = snapshot.current_slot();
-        if slot > current.saturating_add(1) {
-            return Err(NoBlock::Refused(format!(
-                "slot {slot} is in the future; the clock says {current}"
-            )));
-        }
+        check_slot(&snapshot, parent, slot)?;
         if snapshot.is_optimistic(&parent) {
             let why = "the head's payload has not been executed yet: the execution client is syncing";
             return Err(unavailable(why.into()));
@@ -251,9 +349,33 @@ impl Producer {
         let state = self.chain.state_at(parent, slot, Lane::Produce).await;
         let state = state.map_err(|busy| unavailable(busy.to_string()))?;
         let state = state.map_err(|why| unavailable(why.to_string()))?;
-        let payload = self.payload(&state, parent, slot).await.map_err(unavailable)?;
+        let payloads = self.payloads(&snapshot, &state, parent, wanted.builder_boost_factor);
+        let mut payloads = payloads.await.map_err(unavailable)?.into_iter().peekable();
+        while let Some(payload) = payloads.next() {
+            match self.make(&snapshot, &state, &wanted, payload).await {
+                Err(NoBlock::Refused(why)) if payloads.peek().is_some() => {
+                    tracing::warn!(
+                        slot,
+                        "the builder's payload makes no block, the own one is taken: {why}"
+                    );
+                }
+                made => return made,
+            }
+        }
+        Err(unavailable("there is no payload".into()))
+    }
+
+    /// Makes a block with this payload.
+    async fn make(
+        &self,
+        snapshot: &Snapshot,
+        state: &Arc<State>,
+        wanted: &Wanted,
+        payload: PayloadChoice,
+    ) -> Result<ProducedBlock, NoBlock> {
         let (config, keys) = (Arc::clone(self.chain.config()), Arc::clone(&snapshot.keys));
-        let pools = Arc::clone(&self.pools);
+        let (pools, state, wanted) = (Arc::clone(&self.pools), Arc::clone(state), wanted.clone());
+        let slot = wanted.slot;
         let made = self.chain.work().run(Lane::Produce, move || {
             let (attestations, sync_committee) = (pools.attestations(), pools.sync_committee());
             let picks = Picks::from_pools(
@@ -279,11 +401,84 @@ impl Producer {
                 payload,
             })
         });
-        let made = made.await.map_err(|busy| unavailable(busy.to_string()))?;
+        let made = made.await.map_err(|busy| NoBlock::Unavailable(busy.to_string()))?;
         let made = made.map_err(|why| NoBlock::Refused(why.to_string()))?;
         if let Some(why) = &made.left_out {
             tracing::warn!(slot, %why, "a block was made without what the pools hold");
         }
         Ok(made)
     }
+}
+
+/// A builder's bid that passed all checks; `None` where there is none, for whatever reason: it is logged here.
+async fn bid(
+    builder: Arc<Builder>,
+    chain: Chain,
+    snapshot: Arc<Snapshot>,
+    state: Arc<State>,
+) -> Option<SignedBuilderBid> {
+    let slot = state.slot;
+    // Spec: builder-specs bellatrix/validator.md, "Responsibilities during the Merge transition".
+    if !is_merge_transition_complete(&state) || snapshot.finalized_block_hash.is_zero() && state.at < Fork::Capella {
+        return None;
+    }
+    let proposer = get_beacon_proposer_index(&state).ok()?;
+    let pubkey = state.validators.get(proposer as usize)?.pubkey;
+    // Who has not registered does not want a builder, and gets no bid.
+    let registration = builder.registration(&pubkey)?;
+    if let Some(why) = unwell(&snapshot, slot) {
+        BuilderCounts::add(&builder.counts.broken_circuit);
+        tracing::warn!(slot, "no builder is asked: {why}");
+        return None;
+    }
+    BuilderCounts::add(&builder.counts.asked);
+    let parent = state.latest_execution_payload_header.block_hash;
+    let now_ms = chain.clock().now_ms();
+    let signed = match builder.get_header(state.at, slot, parent, pubkey, now_ms).await {
+        Ok(Some(signed)) => signed,
+        Ok(None) => {
+            BuilderCounts::add(&builder.counts.silent);
+            tracing::info!(slot, "the builder has no bid");
+            return None;
+        }
+        Err(why) => {
+            BuilderCounts::add(&builder.counts.silent);
+            tracing::warn!(slot, "there is no bid: {why}");
+            return None;
+        }
+    };
+    let (config, of_state) = (Arc::clone(chain.config()), Arc::clone(&state));
+    let checked = chain.work().run(Lane::Produce, move || {
+        check_bid(&of_state, &config, &registration, &signed).map(|()| signed)
+    });
+    match checked.await {
+        Ok(Ok(signed)) => {
+            BuilderCounts::add(&builder.counts.sound);
+            Some(signed)
+        }
+        Ok(Err(why)) => {
+            BuilderCounts::add(&builder.counts.refused);
+            tracing::warn!(slot, %why, "the builder's bid is refused");
+            None
+        }
+        Err(busy) => {
+            tracing::warn!(slot, "the builder's bid could not be checked: {busy}");
+            None
+        }
+    }
+}
+
+/// Refuses a slot that has its block, is past, or is too far ahead.
+fn check_slot(snapshot: &Snapshot, parent: Root, slot: Slot) -> Result<(), NoBlock> {
+    let parent_slot = snapshot.block(&parent).map_or(snapshot.head.slot, |block| block.slot);
+    if parent_slot >= slot {
+        let why = format!("slot {slot} has a block already, or is past: the head is of slot {parent_slot}");
+        return Err(NoBlock::Refused(why));
+    }
+    let current = snapshot.current_slot();
+    if slot > current.saturating_add(1) {
+        let why = format!("slot {slot} is in the future; the clock says {current}");
+        return Err(NoBlock::Refused(why));
+    }
+    Ok(())
 }

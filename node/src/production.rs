@@ -8,6 +8,7 @@ mod blinded;
 mod payload;
 mod sidecars;
 
+pub(crate) use blinded::stand_in;
 pub use blinded::{blinded_block, unblinded_block};
 pub use payload::{PayloadChoice, payload_attributes};
 pub use sidecars::{Sidecars, blob_sidecars, column_sidecars};
@@ -254,7 +255,7 @@ impl Draft {
                 self.value = built.value;
             }
             PayloadChoice::Bid(bid) => {
-                body.execution_payload = blinded::stand_in(state, &bid.header)?;
+                body.execution_payload = stand_in(state, &bid.header)?;
                 body.execution_requests = bid.execution_requests;
                 body.blob_kzg_commitments = bid.blob_kzg_commitments;
                 self.value = bid.value;

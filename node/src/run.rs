@@ -1,6 +1,7 @@
 //! The node put together: the only place where threads and channels are made.
 
 use crate::api::{self, Alone, ApiContext, ApiOptions, Network};
+use crate::builder::Builder;
 use crate::chain::{Actor, Ahead, Chain, Event, Head, Imported, NewBlock, Pending, Sidecars, Snapshot, Source, States};
 use crate::clock::Clock;
 use crate::custody::Custody;
@@ -8,6 +9,7 @@ use crate::disk::{self, Disk};
 use crate::driver::{self, EngineDriver};
 use crate::execution::Engine;
 use crate::forks;
+use crate::metrics;
 use crate::network::node_key::NodeKey;
 use crate::network::{self, NetworkHandle, NetworkOptions};
 use crate::pools::Pools;
@@ -57,6 +59,8 @@ pub struct Parts {
     pub fee_recipient: ExecutionAddress,
     /// Spec: sync/optimistic.md, `SAFE_SLOTS_TO_IMPORT_OPTIMISTICALLY`.
     pub safe_slots: u64,
+    /// Whose payloads may be taken in place of the execution client's.
+    pub builder: Option<Arc<Builder>>,
 }
 
 /// A node that runs.
@@ -143,6 +147,7 @@ pub async fn start(parts: Parts, stop: Stop) -> Result<Running> {
         columns: Arc::default(),
         wants: broadcast::channel(WANTS_MAX).0,
         sync: watch::channel(SyncStatus::default()).0,
+        metrics: Arc::default(),
     };
     let pools = Arc::new(Pools::new());
     let (driver, ends) = EngineDriver::new();
@@ -161,6 +166,7 @@ pub async fn start(parts: Parts, stop: Stop) -> Result<Running> {
         Arc::clone(&engine),
         Arc::clone(&pools),
         parts.fee_recipient,
+        parts.builder,
     );
     let producer = Arc::new(producer);
     tokio::spawn(tick(chain.clone(), Arc::clone(&producer), stop.clone()));
@@ -249,8 +255,8 @@ impl Running {
         Ok(())
     }
 
-    /// Serves the Beacon API on a listener until the node stops.
-    pub fn serve(&self, listener: TcpListener) {
+    /// Serves the Beacon API on a listener until the node stops, and metrics on another if there is one.
+    pub fn serve(&self, listener: TcpListener, metrics_listener: Option<TcpListener>) {
         let network: Arc<dyn Network> = match &self.network {
             Some(network) => Arc::new(network.clone()),
             None => Arc::new(Alone),
@@ -264,8 +270,13 @@ impl Running {
             network,
             self.stop.clone(),
         );
+        let context = Arc::new(context);
+        if let Some(listener) = metrics_listener {
+            let sources = Arc::new(metrics::Sources::new(Arc::clone(&context)));
+            tokio::spawn(metrics::serve(listener, sources, self.stop.clone()));
+        }
         tokio::spawn(async move {
-            api::serve(listener, Arc::new(context), &ApiOptions::default()).await;
+            api::serve(listener, context, &ApiOptions::default()).await;
         });
     }
 

@@ -49,7 +49,15 @@ impl Processes {
             all: Vec::new(),
             api: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
         };
-        let mut node = words(&["node", "--dev-engine", "--alone", "--http-port", &port.to_string()]);
+        let mut node = words(&[
+            "node",
+            "--dev-engine",
+            "--alone",
+            "--metrics-port",
+            "0",
+            "--http-port",
+            &port.to_string(),
+        ]);
         node.extend(of_network(&network, &folder.part("node-0")));
         processes.spawn("node-0", &node, folder)?;
         for client in 0..args.clients {

@@ -1,9 +1,9 @@
 //! Namespace `events`: what happens on the chain, as server-sent events.
 
 use super::http::{ANY, Answer, Broken, Call, Error, Response, Router, excerpt, stream};
-use super::json::{Object, object};
+use super::json::{Object, array, object};
 use super::{ApiContext, Context};
-use crate::chain::{ChainEvent, Message, Snapshot};
+use crate::chain::{ChainEvent, Message, ProposalAttributes, Snapshot};
 use consensus::helpers::accessors::get_block_root_at_slot;
 use consensus::helpers::misc::{compute_epoch_at_slot, compute_start_slot_at_epoch};
 use consensus::light_client::{
@@ -42,7 +42,8 @@ impl Default for Subscribers {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Topics(u32);
 
-/// All topics of the API. Those of Gloas are known and silent: this version runs no chain with them.
+/// All topics of the API. Those of Gloas are known and silent, since this version runs no chain with them: payloads and
+/// bids on their own, payload attestations, preferences of proposers.
 const TOPICS: [&str; 24] = [
     "head",
     "head_v2",
@@ -226,6 +227,20 @@ fn written(config: &Config, topics: Topics, event: &ChainEvent) -> Vec<u8> {
                 send(topic, &|out| write_message(out, config, message));
             }
         }
+        ChainEvent::PayloadAttributes(proposal) => {
+            send("payload_attributes", &|out| write_attributes(out, proposal));
+        }
+        ChainEvent::FastConfirmation {
+            root,
+            slot,
+            current_slot,
+        } => send("fast_confirmation", &|out| {
+            object(out, |object| {
+                object.quoted("block", root);
+                object.quoted("slot", slot);
+                object.quoted("current_slot", current_slot);
+            });
+        }),
         ChainEvent::Column {
             block_root,
             index,
@@ -297,6 +312,40 @@ fn write_reorg(out: &mut Out, snapshot: &Snapshot, old_head: Root, common: Slot)
         object.quoted("epoch", compute_epoch_at_slot(head.slot));
         object.bare("execution_optimistic", head.optimistic);
     });
+}
+
+fn write_attributes(out: &mut Out, proposal: &ProposalAttributes) {
+    object(out, |outer| {
+        outer.text("version", proposal.fork.name());
+        outer.member("data", |out| {
+            object(out, |data| {
+                data.quoted("proposer_index", proposal.proposer_index);
+                data.quoted("proposal_slot", proposal.proposal_slot);
+                data.quoted("parent_block_root", proposal.parent_block_root);
+                data.quoted("parent_block_number", proposal.parent_block_number);
+                data.quoted("parent_block_hash", proposal.parent_block_hash);
+                data.member("payload_attributes", |out| {
+                    object(out, |object| write_payload_attributes(object, proposal));
+                });
+            });
+        });
+    });
+}
+
+/// Spec: execution-apis, `PayloadAttributesV1` to `V3`, in the API's form.
+fn write_payload_attributes(object: &mut Object, proposal: &ProposalAttributes) {
+    let attributes = &proposal.attributes;
+    object.quoted("timestamp", attributes.timestamp);
+    object.quoted("prev_randao", attributes.prev_randao);
+    object.quoted("suggested_fee_recipient", attributes.suggested_fee_recipient);
+    if let Some(withdrawals) = &attributes.withdrawals {
+        object.member("withdrawals", |out| {
+            array(out, withdrawals, |out, one| one.write_json(proposal.fork, &[], out));
+        });
+    }
+    if let Some(root) = attributes.parent_beacon_block_root {
+        object.quoted("parent_beacon_block_root", root);
+    }
 }
 
 fn write_finalized(out: &mut Out, snapshot: &Snapshot) {

@@ -99,6 +99,21 @@ impl ApiContext {
         }
     }
 
+    /// The chain.
+    pub fn chain(&self) -> &Chain {
+        &self.chain
+    }
+
+    /// Who makes blocks.
+    pub fn producer(&self) -> &Producer {
+        &self.producer
+    }
+
+    /// The network as the API sees it.
+    pub fn network(&self) -> &dyn Network {
+        &*self.network
+    }
+
     /// What the server has seen, for metrics; `None` before it serves.
     pub fn counts(&self) -> Option<&Arc<Counts>> {
         self.counts.get()

@@ -48,9 +48,11 @@ pub(super) fn optional_texts<'a>(object: &'a Value, name: &str) -> Result<Vec<&'
 
 /// The body as a list of validators by index or key; none where there is no body.
 pub(super) async fn ids(context: &ApiContext, call: &mut Call) -> Result<Vec<ValidatorId>, Error> {
-    let read = json(context, call, |body| match body {
-        Value::Null => Ok(Vec::new()),
-        body => read_ids(texts(body).ok_or_else(|| is_not("an array of strings"))?),
+    if call.payload.bytes.is_empty() {
+        return Ok(Vec::new());
+    }
+    let read = json(context, call, |body| {
+        read_ids(texts(body).ok_or_else(|| is_not("an array of strings"))?)
     });
     read.await
 }

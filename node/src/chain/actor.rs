@@ -25,8 +25,10 @@ use consensus::types::{Checkpoint, Epoch, Hash32, Root, Slot};
 use consensus::{Fork, Invalid, ensure};
 use libp2p::PeerId;
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::sync::{Arc, PoisonError};
+use std::time::Instant;
 use tokio::sync::oneshot;
 
 /// How many events are taken before the head is looked for again and published: a burst of votes costs one look.
@@ -178,8 +180,22 @@ impl Actor {
         }
         self.confirmed_slot = Some(slot);
         match self.fast.on_fast_confirmation(&self.store) {
-            Ok(()) => self.changed = true,
+            Ok(()) => {
+                self.changed = true;
+                self.tell_confirmed(slot);
+            }
             Err(why) => tracing::debug!(%why, "fast confirmation gave no answer"),
+        }
+    }
+
+    fn tell_confirmed(&self, current_slot: Slot) {
+        let root = self.fast.confirmed_root();
+        if let Some(slot) = self.store.blocks().get(&root).map(|block| block.slot) {
+            self.chain.publish_event(ChainEvent::FastConfirmation {
+                root,
+                slot,
+                current_slot,
+            });
         }
     }
 
@@ -516,6 +532,7 @@ impl Actor {
     /// Looks for the head, publishes a snapshot, and tells engine, disk and subscribers what is new.
     fn update_head(&mut self) {
         self.changed = false;
+        let begun = Instant::now();
         let old = self.chain.snapshot();
         self.prune_where_finalized(old.finalized());
         let Some(head) = self.head() else {
@@ -525,9 +542,13 @@ impl Actor {
         self.want_ahead(&head);
         let snapshot = Arc::new(self.snapshot(head));
         *self.chain.latest.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&snapshot);
+        self.chain.metrics.publish.took(begun.elapsed());
         self.tell_engine(&old, &snapshot);
         if snapshot.head.root != old.head.root {
             self.disk.write(Write::Head(snapshot.head.slot, snapshot.head.root));
+            if !snapshot.is_canonical(&old.head.root) {
+                self.chain.metrics.reorgs.fetch_add(1, Ordering::Relaxed);
+            }
             self.chain.publish_event(head_event(&old, &snapshot));
         }
         if snapshot.finalized() != old.finalized() {

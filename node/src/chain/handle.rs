@@ -4,10 +4,14 @@ use super::message::{Message, Submitted};
 use super::snapshot::Snapshot;
 use crate::clock::Clock;
 use crate::custody::Custody;
+use crate::execution::PayloadAttributes;
+use crate::metrics::Metrics;
 use crate::sync::SyncStatus;
 use crate::work::{Busy, Lane, Work};
-use consensus::types::{BlobIndex, BlobSidecar, DataColumnSidecar, Root, SignedBeaconBlock, Slot};
-use consensus::{Config, Invalid, State};
+use consensus::types::{
+    BlobIndex, BlobSidecar, DataColumnSidecar, Hash32, Root, SignedBeaconBlock, Slot, ValidatorIndex,
+};
+use consensus::{Config, Fork, Invalid, State};
 use std::sync::mpsc::{SyncSender, TrySendError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -106,6 +110,36 @@ pub enum ChainEvent {
         /// Its slot.
         slot: Slot,
     },
+    /// A payload is about to be built.
+    PayloadAttributes(Arc<ProposalAttributes>),
+    /// Fast confirmation has run.
+    FastConfirmation {
+        /// The last block that is confirmed.
+        root: Root,
+        /// Its slot.
+        slot: Slot,
+        /// The slot in which it ran.
+        current_slot: Slot,
+    },
+}
+
+/// What a payload is built for and with. Spec: beacon-APIs, `payload_attributes`.
+#[derive(Clone, Debug)]
+pub struct ProposalAttributes {
+    /// The fork of the block.
+    pub fork: Fork,
+    /// Who proposes it.
+    pub proposer_index: ValidatorIndex,
+    /// Its slot.
+    pub proposal_slot: Slot,
+    /// The block before it.
+    pub parent_block_root: Root,
+    /// The number of the payload before it.
+    pub parent_block_number: u64,
+    /// The hash of the payload before it.
+    pub parent_block_hash: Hash32,
+    /// What the execution client is told.
+    pub attributes: PayloadAttributes,
 }
 
 /// What the chain thread is told.
@@ -150,6 +184,7 @@ pub struct Chain {
     pub(crate) columns: Arc<super::intake::ColumnQueue>,
     pub(crate) wants: broadcast::Sender<super::Want>,
     pub(crate) sync: watch::Sender<SyncStatus>,
+    pub(crate) metrics: Arc<Metrics>,
 }
 
 impl std::fmt::Debug for Chain {
@@ -198,6 +233,11 @@ impl Chain {
     /// The lanes to the workers.
     pub fn work(&self) -> &Work {
         &self.work
+    }
+
+    /// What is counted along the way.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     /// The chain as it stands.

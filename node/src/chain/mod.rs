@@ -14,7 +14,7 @@ mod states;
 pub(crate) use actor::{Actor, ENGINE_SILENT};
 pub(crate) use data::{needed_at, rebuild_columns};
 pub(crate) use handle::Event;
-pub use handle::{Chain, ChainEvent, Imported, NewBlock, Source};
+pub use handle::{Chain, ChainEvent, Imported, NewBlock, ProposalAttributes, Source};
 pub(crate) use import::EngineAnswer;
 pub use intake::Want;
 pub use message::{BUSY, Message, Submitted};

@@ -14,7 +14,7 @@ use consensus::{Fork, Invalid, State, ensure};
 
 /// A payload with all that `process_block` reads of the one with this header. An error if the header's withdrawals are not
 /// those that the state expects, or before the merge, where builders have no part.
-pub(super) fn stand_in(state: &State, header: &ExecutionPayloadHeader) -> Result<ExecutionPayload, Invalid> {
+pub(crate) fn stand_in(state: &State, header: &ExecutionPayloadHeader) -> Result<ExecutionPayload, Invalid> {
     ensure!(
         state.at >= Fork::Capella || (state.at >= Fork::Bellatrix && is_merge_transition_complete(state)),
         "builder before the merge",

@@ -50,7 +50,18 @@ async fn a_client_can_propose_attest_and_sign_as_the_sync_committee() {
 async fn events_tell_of_head_and_block() {
     let node = node(Fork::Fulu).await;
     let mut stream = TcpStream::connect(node.client.address).await.unwrap();
-    let request = "GET /eth/v1/events?topics=head,block&topics=single_attestation HTTP/1.1\r\nHost: x\r\n\r\n";
+    let topics = [
+        "head",
+        "block",
+        "single_attestation",
+        "payload_attributes",
+        "fast_confirmation",
+    ];
+    let request = format!(
+        "GET /eth/v1/events?topics={}&topics={} HTTP/1.1\r\nHost: x\r\n\r\n",
+        topics[..3].join(","),
+        topics[3..].join(",")
+    );
     stream.write_all(request.as_bytes()).await.unwrap();
     let slot = node.now() + 1;
     node.until(slot).await;
@@ -59,16 +70,13 @@ async fn events_tell_of_head_and_block() {
     let mut seen = String::new();
     let reading = async {
         let mut buffer = [0; 4096];
-        while !["event: head\n", "event: block\n", "event: single_attestation\n"]
-            .iter()
-            .all(|text| seen.contains(text))
-        {
+        while !topics.iter().all(|topic| seen.contains(&format!("event: {topic}\n"))) {
             let count = stream.read(&mut buffer).await.unwrap();
             assert!(count > 0, "{seen}");
             seen.push_str(std::str::from_utf8(&buffer[..count]).unwrap());
         }
     };
-    tokio::time::timeout(Duration::from_secs(10), reading).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(30), reading).await.unwrap();
     assert!(seen.contains("content-type: text/event-stream"), "{seen}");
     let event = |name: &str| -> Value {
         let (_, rest) = seen.split_once(&format!("event: {name}\ndata: ")).unwrap();
@@ -79,6 +87,17 @@ async fn events_tell_of_head_and_block() {
     assert_eq!(head["slot"], slot.to_string());
     assert_eq!(head["epoch_transition"], json!(false));
     assert_eq!(event("block")["execution_optimistic"], json!(false));
+    let proposal = event("payload_attributes");
+    assert_eq!(proposal["version"], json!("fulu"));
+    assert_eq!(proposal["data"]["proposal_slot"], slot.to_string());
+    let attributes = &proposal["data"]["payload_attributes"];
+    assert_eq!(
+        attributes["parent_beacon_block_root"],
+        proposal["data"]["parent_block_root"]
+    );
+    assert!(attributes["withdrawals"].is_array());
+    let confirmed = event("fast_confirmation");
+    assert!(confirmed["block"].is_string() && confirmed["current_slot"].is_string());
     node.running.end().await;
     // A stop ends the stream in order.
     let mut rest = Vec::new();

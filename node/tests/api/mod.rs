@@ -1,10 +1,14 @@
 //! The Beacon API of a node that runs, asked over sockets: with the dev engine, all validators here, and short slots.
 
+mod builder;
 mod client;
+mod earlier;
 mod endpoints;
 mod hostile;
+mod metrics;
 mod more;
 mod shapes;
+mod specification;
 
 use client::{Answered, Client};
 use consensus::constants::{
@@ -21,6 +25,7 @@ use consensus::types::{
     ValidatorIndex,
 };
 use consensus::{Config, Fork};
+use node::builder::Builder;
 use node::execution::Engine;
 use node::execution::dev::{DevEngine, DevOptions};
 use node::genesis::{DevnetOptions, GenesisKey, Withdrawals, devnet_config, genesis_state, interop_secret_key};
@@ -28,6 +33,7 @@ use node::run::{Parts, Running, start};
 use node::start::Anchor;
 use node::stop::Stop;
 use serde_json::{Value, json};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -69,6 +75,8 @@ impl Drop for Folder {
 pub(crate) struct Node {
     pub(crate) running: Running,
     pub(crate) client: Client,
+    /// Where metrics are served.
+    metrics: SocketAddr,
     fork: Fork,
     _folder: Folder,
 }
@@ -80,6 +88,11 @@ pub(crate) async fn node(fork: Fork) -> Node {
 
 /// The same that many slots after genesis.
 pub(crate) async fn node_since(fork: Fork, slots: u64) -> Node {
+    node_with(fork, slots, None).await
+}
+
+/// The same with an external builder.
+pub(crate) async fn node_with(fork: Fork, slots: u64, builder: Option<Builder>) -> Node {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     node_of_genesis(fork, now - slots * SLOT).await
 }
@@ -114,14 +127,18 @@ pub(crate) async fn node_of_genesis(fork: Fork, genesis_time: u64) -> Node {
         engine: Arc::new(Engine::Dev(Arc::new(engine))),
         fee_recipient: Bytes([0xfe; 20]),
         safe_slots: 128,
+        builder: builder.map(Arc::new),
     };
     let running = start(parts, stop).await.unwrap();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let client = Client::new(listener.local_addr().unwrap());
-    running.serve(listener);
+    let metrics_listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let metrics = metrics_listener.local_addr().unwrap();
+    running.serve(listener, Some(metrics_listener));
     Node {
         running,
         client,
+        metrics,
         fork,
         _folder: folder,
     }

@@ -25,6 +25,7 @@ use std::sync::Arc;
 pub(super) fn routes(router: &mut Router<ApiContext>) {
     router.get("/eth/v2/beacon/pool/attestations", JSON, get_attestations);
     router.post("/eth/v2/beacon/pool/attestations", VOTES, ANY, submit_attestations);
+    router.post("/eth/v1/beacon/pool/attestations", VOTES, ANY, submit_attestations_v1);
     router.get("/eth/v2/beacon/pool/attester_slashings", JSON, get_attester_slashings);
     router.post(
         "/eth/v2/beacon/pool/attester_slashings",
@@ -82,6 +83,18 @@ impl ApiContext {
             }
         }
         verdicts
+    }
+
+    /// The fork of the current epoch, for endpoints that Electra has done away with. Error 400 from Electra on.
+    pub(in crate::api) fn fork_before_electra(&self) -> Result<Fork, Error> {
+        let epoch = self.chain.clock().epoch().unwrap_or(0);
+        let fork = self.chain.config().fork_at_epoch(epoch);
+        if fork < Fork::Electra {
+            return Ok(fork);
+        }
+        Err(Error::bad_request(format!(
+            "the chain is at {fork}: use version 2 of this endpoint"
+        )))
     }
 
     /// Has messages checked and entered, several of them perhaps for one item of the client's list (`of_item` says which);
@@ -173,8 +186,18 @@ fn attestation_subnet(context: &ApiContext, state: &State, slot: Slot, index: Co
 }
 
 /// Spec: beacon-APIs, `submitPoolAttestationsV2`.
-async fn submit_attestations(context: Context, mut call: Call) -> Answer {
+async fn submit_attestations(context: Context, call: Call) -> Answer {
     let fork = call.consensus_version()?;
+    submit_attestations_of(context, call, fork).await
+}
+
+/// Spec: beacon-APIs before version 4, `submitPoolAttestations`.
+async fn submit_attestations_v1(context: Context, call: Call) -> Answer {
+    let fork = context.fork_before_electra()?;
+    submit_attestations_of(context, call, fork).await
+}
+
+async fn submit_attestations_of(context: Context, mut call: Call, fork: Fork) -> Answer {
     let state = &context.chain.snapshot().ahead.state;
     let mut messages = Vec::new();
     let mut failures = Vec::new();

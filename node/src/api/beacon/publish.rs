@@ -3,12 +3,14 @@
 use crate::api::http::{ANY, Answer, Call, Error, Router, Upload, excerpt};
 use crate::api::reply::only;
 use crate::api::{ApiContext, Context, upload};
+use crate::builder::Revealed;
 use crate::chain::Imported;
+use crate::production::unblinded_block;
 use crate::publish::publish_block;
 use crate::work::Lane;
 use consensus::Fork;
 use consensus::helpers::misc::compute_epoch_at_slot;
-use consensus::types::{Blob, KZGProof, SignedBeaconBlock, SignedBlockContents, Slot};
+use consensus::types::{Blob, KZGProof, SignedBeaconBlock, SignedBlindedBeaconBlock, SignedBlockContents, Slot};
 use hyper::StatusCode;
 
 pub(super) fn routes(router: &mut Router<ApiContext>) {
@@ -95,16 +97,47 @@ async fn import_and_send(
     }
 }
 
-/// Spec: beacon-APIs, `publishBlindedBlockV2`. Before Bellatrix it takes the block itself.
+/// Spec: beacon-APIs, `publishBlindedBlockV2`. Before Bellatrix it takes the block itself. The builder shows the payload,
+/// and the block is published here; or it publishes the block, which then comes from the network: 202.
 async fn publish_blinded(context: Context, mut call: Call) -> Answer {
     check_broadcast_validation(&call)?;
     let fork = call.consensus_version()?;
+    if fork >= Fork::Gloas {
+        return Err(Error::bad_request(format!("blocks of {fork} are not blinded")));
+    }
     if fork < Fork::Bellatrix {
         let block: SignedBeaconBlock = upload::value(&context, &mut call, fork, Lane::Produce).await?;
         return import(&context, fork, block, Vec::new(), Vec::new()).await;
     }
-    // This node hands out no blinded blocks, so it knows nobody who could show the payload of one.
-    Err(Error::bad_request(
-        "no builder is set up that could show the payload of a blinded block",
-    ))
+    let signed: SignedBlindedBeaconBlock = upload::value(&context, &mut call, fork, Lane::Produce).await?;
+    let slot = signed.message.slot;
+    check_fork(&context, slot, fork)?;
+    let builder = context.producer.builder();
+    let builder = builder.ok_or_else(|| {
+        Error::bad_request("no builder is set up that could show the payload of a blinded block; name one by --builder")
+    })?;
+    let revealed = builder.submit(fork, &signed).await.map_err(|why| {
+        tracing::error!(slot, "a blinded block is lost: {why}");
+        Error::unavailable(format!(
+            "the block of slot {slot} is lost, and no other may be signed: {why}"
+        ))
+    })?;
+    let Revealed::Payload {
+        payload,
+        blobs,
+        kzg_proofs,
+    } = revealed
+    else {
+        tracing::info!(slot, "the builder has taken on to publish the block");
+        return Ok(only(StatusCode::ACCEPTED));
+    };
+    let work = context.chain.work();
+    let whole = work
+        .run(Lane::Produce, move || unblinded_block(fork, signed, *payload))
+        .await?;
+    let whole = whole.map_err(|why| {
+        tracing::error!(slot, %why, "a blinded block is lost: the builder shows another payload than it promised");
+        Error::unavailable(format!("the block of slot {slot} is lost: {why}"))
+    })?;
+    import(&context, fork, whole, blobs, kzg_proofs).await
 }

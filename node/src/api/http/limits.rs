@@ -28,8 +28,9 @@ pub struct Limits {
     pub body_bytes: usize,
 }
 
-/// Descriptors that a busy node needs besides those of the API's clients, at least: database, logs, duties' connections.
-pub const DESCRIPTORS_KEPT_BACK: usize = 128;
+/// Descriptors that a busy node needs besides those of the API's clients, at least: 256 open files of the database
+/// (`storage::Options`), and as many for peers, the execution client, the builder, metrics, logs and anchors.
+pub const DESCRIPTORS_KEPT_BACK: usize = 512;
 
 /// More connections than this have no use for one validator's node, and take memory.
 const CONNECTIONS_MAX: usize = 2048;
@@ -76,9 +77,9 @@ mod tests {
 
     #[test]
     fn descriptors_are_kept_back() {
-        assert_eq!(Limits::of_descriptors(1024, DESCRIPTORS_KEPT_BACK).connections, 896);
-        assert_eq!(Limits::of_descriptors(usize::MAX, 128).connections, CONNECTIONS_MAX);
-        assert_eq!(Limits::of_descriptors(100, 128).connections, 16);
+        assert_eq!(Limits::of_descriptors(1024, DESCRIPTORS_KEPT_BACK).connections, 512);
+        assert_eq!(Limits::of_descriptors(usize::MAX, 512).connections, CONNECTIONS_MAX);
+        assert_eq!(Limits::of_descriptors(100, 512).connections, 16);
     }
 
     #[test]

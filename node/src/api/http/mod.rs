@@ -24,7 +24,7 @@ pub use media::Format;
 pub use query::{Query, excerpt, read_number};
 pub use registry::Counts;
 pub use request::{CONSENSUS_VERSION, Call, Payload};
-pub use router::{ANY, JSON, JSON_OR_SSZ, Router, Upload};
+pub use router::{ANY, Described, JSON, JSON_OR_SSZ, Router, Upload};
 pub use server::Server;
 
 /// A response on its way out.

@@ -4,6 +4,7 @@
 //! One pass a second over a few hundred entries takes the place of timers at every read and write.
 
 use super::Limits;
+use crate::metrics::Histogram;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
@@ -161,6 +162,8 @@ pub struct Counts {
     pub requests: AtomicU64,
     /// Of these, with a status of 500 or more.
     pub failed: AtomicU64,
+    /// From the head of a request to the beginning of its answer.
+    pub time: Histogram,
 }
 
 /// All open connections.

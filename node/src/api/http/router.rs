@@ -70,6 +70,17 @@ struct Route<C> {
     handler: Handler<C>,
 }
 
+/// What a route is, to compare with a specification.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Described {
+    /// `METHOD /path` with open pieces as `{}`.
+    pub name: String,
+    /// The forms of the request's body.
+    pub takes: &'static [Format],
+    /// The forms of the answer that are negotiated.
+    pub gives: &'static [Format],
+}
+
 /// All routes, whose handlers share a context.
 pub struct Router<C> {
     routes: Vec<Route<C>>,
@@ -135,13 +146,17 @@ impl<C> Router<C> {
         });
     }
 
-    /// All routes as `METHOD /path` with open pieces as `{}`.
-    pub fn names(&self) -> Vec<String> {
-        let name = |route: &Route<C>| {
+    /// All routes, in the order in which they were entered.
+    pub fn described(&self) -> Vec<Described> {
+        let describe = |route: &Route<C>| {
             let pieces: Vec<&str> = route.path.iter().map(|piece| piece.unwrap_or("{}")).collect();
-            format!("{} /{}", route.method, pieces.join("/"))
+            Described {
+                name: format!("{} /{}", route.method, pieces.join("/")),
+                takes: route.upload.formats,
+                gives: route.offers,
+            }
         };
-        self.routes.iter().map(name).collect()
+        self.routes.iter().map(describe).collect()
     }
 
     /// The route of a request. `Err` is 404 without a route and 405 with the methods that there are.

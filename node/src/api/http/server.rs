@@ -20,7 +20,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
@@ -201,6 +201,7 @@ async fn converse<C: Send + Sync + 'static>(
 async fn respond<C>(shared: &Shared<C>, request: Request<Incoming>, client: IpAddr, busy: Busy) -> Response {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let origin = request.headers().get(ORIGIN).cloned();
+    let begun = Instant::now();
     let answer = match check_origin(shared, &request) {
         Ok(Some(preflight)) => preflight,
         Ok(None) => match tokio::time::timeout(shared.limits.answer_time, answer(shared, request, client)).await {
@@ -219,6 +220,7 @@ async fn respond<C>(shared: &Shared<C>, request: Request<Incoming>, client: IpAd
     tracing::debug!(%client, %method, %path, status = status.as_u16(), "request");
     let counts = &shared.registry.counts;
     counts.requests.fetch_add(1, Ordering::Relaxed);
+    counts.time.took(begun.elapsed());
     if status.is_server_error() {
         counts.failed.fetch_add(1, Ordering::Relaxed);
     }

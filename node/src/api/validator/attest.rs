@@ -9,11 +9,18 @@ use consensus::Fork;
 use consensus::constants::TARGET_AGGREGATORS_PER_COMMITTEE;
 use consensus::helpers::misc::compute_epoch_at_slot;
 use consensus::preset::MAX_COMMITTEES_PER_SLOT;
-use consensus::types::{Root, SignedAggregateAndProof};
+use consensus::types::{Attestation, CommitteeIndex, Root, SignedAggregateAndProof};
 
 pub(super) fn routes(router: &mut Router<ApiContext>) {
     router.get("/eth/v1/validator/attestation_data", JSON_OR_SSZ, get_attestation_data);
     router.get("/eth/v2/validator/aggregate_attestation", JSON_OR_SSZ, get_aggregate);
+    router.get("/eth/v1/validator/aggregate_attestation", JSON_OR_SSZ, get_aggregate_v1);
+    router.post(
+        "/eth/v1/validator/aggregate_and_proofs",
+        AGGREGATES,
+        ANY,
+        publish_aggregates_v1,
+    );
     router.post(
         "/eth/v2/validator/aggregate_and_proofs",
         AGGREGATES,
@@ -61,21 +68,46 @@ async fn get_attestation_data(context: Context, call: Call) -> Answer {
 
 /// Spec: beacon-APIs, `getAggregatedAttestationV2`.
 async fn get_aggregate(context: Context, call: Call) -> Answer {
-    let data_root: Root = call.query.required("attestation_data_root", "a root with 0x")?;
-    let slot = call.query.required_number("slot")?;
     let committee_index = call.query.required_number("committee_index")?;
-    let config = context.chain.config();
-    let pool = context.pools.attestations();
-    let aggregate = pool.get_aggregate(config, slot, data_root, Some(committee_index));
-    let aggregate = aggregate.ok_or_else(|| Error::not_found("no vote for that is here"))?;
-    context.check_executed(&aggregate.data.beacon_block_root)?;
-    let fork = config.fork_at_epoch(compute_epoch_at_slot(slot));
+    let (aggregate, fork) = aggregate(&context, &call, Some(committee_index))?;
     Ok(Reply::new().version(fork).value(&call, &aggregate, fork))
 }
 
+/// Spec: beacon-APIs before version 4, `getAggregatedAttestation`.
+async fn get_aggregate_v1(context: Context, call: Call) -> Answer {
+    context.fork_before_electra()?;
+    let (aggregate, fork) = aggregate(&context, &call, None)?;
+    Ok(Reply::new().value(&call, &aggregate, fork))
+}
+
+fn aggregate(
+    context: &ApiContext,
+    call: &Call,
+    committee_index: Option<CommitteeIndex>,
+) -> Result<(Attestation, Fork), Error> {
+    let data_root: Root = call.query.required("attestation_data_root", "a root with 0x")?;
+    let slot = call.query.required_number("slot")?;
+    let config = context.chain.config();
+    let pool = context.pools.attestations();
+    let aggregate = pool.get_aggregate(config, slot, data_root, committee_index);
+    let aggregate = aggregate.ok_or_else(|| Error::not_found("no vote for that is here"))?;
+    context.check_executed(&aggregate.data.beacon_block_root)?;
+    Ok((aggregate, config.fork_at_epoch(compute_epoch_at_slot(slot))))
+}
+
 /// Spec: beacon-APIs, `publishAggregateAndProofsV2`.
-async fn publish_aggregates(context: Context, mut call: Call) -> Answer {
+async fn publish_aggregates(context: Context, call: Call) -> Answer {
     let fork = call.consensus_version()?;
+    publish_aggregates_of(context, call, fork).await
+}
+
+/// Spec: beacon-APIs before version 4, `publishAggregateAndProofs`.
+async fn publish_aggregates_v1(context: Context, call: Call) -> Answer {
+    let fork = context.fork_before_electra()?;
+    publish_aggregates_of(context, call, fork).await
+}
+
+async fn publish_aggregates_of(context: Context, mut call: Call, fork: Fork) -> Answer {
     let aggregates: Vec<SignedAggregateAndProof> = upload::list(&context, &mut call, fork, AGGREGATES_MAX).await?;
     let messages = aggregates
         .into_iter()

@@ -7,7 +7,9 @@ use crate::api::liveness::liveness;
 use crate::api::network::{CommitteeSubscription, SyncSubscription};
 use crate::api::reply::{Reply, done};
 use crate::api::{ApiContext, Context, upload};
+use crate::chain::Snapshot;
 use consensus::Fork;
+use consensus::helpers::accessors::get_current_epoch;
 use consensus::preset::SYNC_COMMITTEE_SIZE;
 use consensus::types::{ExecutionAddress, SignedValidatorRegistrationV1, ValidatorIndex};
 use hyper::StatusCode;
@@ -43,13 +45,13 @@ pub(super) fn routes(router: &mut Router<ApiContext>) {
     router.post(
         "/eth/v1/validator/beacon_committee_selections",
         ANNOUNCEMENTS,
-        ANY,
+        JSON,
         no_selections,
     );
     router.post(
         "/eth/v1/validator/sync_committee_selections",
         ANNOUNCEMENTS,
-        ANY,
+        JSON,
         no_selections,
     );
 }
@@ -139,16 +141,43 @@ async fn prepare_proposers(context: Context, mut call: Call) -> Answer {
     Ok(done())
 }
 
-/// Spec: beacon-APIs, `registerValidator`. The registrations are for builders, of whom this node knows none yet, so that
-/// reading them is all there is to do.
+/// Spec: beacon-APIs, `registerValidator`: those of validators that are active or will be are handed on to the builder. A
+/// node without one has done all there is to do when it has read them.
 async fn register_validators(context: Context, mut call: Call) -> Answer {
     let registrations: Vec<SignedValidatorRegistrationV1> =
         upload::list(&context, &mut call, Fork::Bellatrix, ANNOUNCED_MAX as u64).await?;
-    tracing::debug!(
-        count = registrations.len(),
-        "registrations for builders came, and there is no builder"
-    );
+    let Some(builder) = context.producer.builder() else {
+        tracing::debug!(
+            count = registrations.len(),
+            "registrations for builders came, and there is no builder"
+        );
+        return Ok(done());
+    };
+    let snapshot = context.chain.snapshot();
+    let eligible = context.work(move || eligible(&snapshot, registrations)).await?;
+    if !eligible.is_empty()
+        && let Err(why) = builder.register(&eligible).await
+    {
+        tracing::warn!("registrations did not reach the builder: {why}");
+        return Err(Error::internal(why));
+    }
     Ok(done())
+}
+
+/// Registrations of validators that are active or pending. Spec: builder-specs bellatrix/builder.md,
+/// `is_eligible_for_registration`.
+fn eligible(
+    snapshot: &Snapshot,
+    mut registrations: Vec<SignedValidatorRegistrationV1>,
+) -> Vec<SignedValidatorRegistrationV1> {
+    let state = &snapshot.head_state;
+    let epoch = get_current_epoch(state);
+    registrations.retain(|signed| {
+        let index = snapshot.keys.index_of(state, &signed.message.pubkey);
+        let validator = index.and_then(|index| state.validators.get(index as usize));
+        validator.is_some_and(|validator| epoch < validator.exit_epoch)
+    });
+    registrations
 }
 
 /// Spec: beacon-APIs, `getLiveness`.

@@ -15,13 +15,17 @@ pub(super) fn routes(router: &mut Router<ApiContext>) {
     router.get("/eth/v3/validator/blocks/{slot}", JSON_OR_SSZ, produce_block);
 }
 
+/// Whichever payload pays more is taken where the client does not say otherwise.
+///
+/// Spec: beacon-APIs, `builder_boost_factor` (100).
+const BOOST_FACTOR: u64 = 100;
+
 /// Spec: beacon-APIs, `produceBlockV3`.
 async fn produce_block(context: Context, call: Call) -> Answer {
     let slot = call.path_number(0, "slot")?;
     let randao_reveal: BLSSignature = call.query.required("randao_reveal", "a signature with 0x")?;
     let graffiti: Option<Bytes32> = call.query.read("graffiti", "32 bytes with 0x")?;
-    // How a builder's offer would be weighed; this node takes none.
-    call.query.number("builder_boost_factor")?;
+    let builder_boost_factor = call.query.number("builder_boost_factor")?;
     let skip = call.query.one("skip_randao_verification")?;
     if skip.is_some_and(|value| !value.is_empty()) {
         return Err(Error::bad_request(
@@ -38,6 +42,7 @@ async fn produce_block(context: Context, call: Call) -> Answer {
         randao_reveal,
         verify_randao: skip.is_none(),
         graffiti: graffiti.unwrap_or_default(),
+        builder_boost_factor: builder_boost_factor.unwrap_or(BOOST_FACTOR),
     };
     let made = context.producer.produce(wanted).await.map_err(|why| match why {
         NoBlock::Refused(why) => Error::bad_request(why),
