@@ -128,11 +128,12 @@ async fn streams_that_stall_are_few_and_end() {
     for _ in 0..4 {
         stalled.push(raw.open(Protocol::BeaconBlocksByRange, 2).await.unwrap());
     }
-    // A fifth is closed without a word.
-    let mut fifth = raw.open(Protocol::BeaconBlocksByRange, 2).await.unwrap();
+    // A fifth is closed without a word, perhaps before its opening is known here.
     let mut byte = [0];
-    let read = tokio::time::timeout(Duration::from_secs(3), fifth.read(&mut byte)).await;
-    assert!(matches!(read, Ok(Ok(0) | Err(_))), "{read:?}");
+    if let Some(mut fifth) = raw.open(Protocol::BeaconBlocksByRange, 2).await {
+        let read = tokio::time::timeout(Duration::from_secs(3), fifth.read(&mut byte)).await;
+        assert!(matches!(read, Ok(Ok(0) | Err(_))), "{read:?}");
+    }
     // The first four are given up after the time that a request may take.
     for mut stream in stalled {
         let read = tokio::time::timeout(Duration::from_secs(30), stream.read(&mut byte)).await;

@@ -31,12 +31,12 @@ pub(crate) async fn serve(shared: Arc<Shared>, opened: Opened) {
     };
     let served = async {
         let mut reader = Reader::new(stream);
-        let request = match reader
-            .request(id.protocol.request_len(id.version, shared.config()))
-            .await
-        {
-            Ok(packed) => packed.unpack().map_err(Failure::from),
-            Err(failure) => Err(failure),
+        let request = if id.protocol.has_request() {
+            let bounds = id.protocol.request_len(id.version, shared.config());
+            let packed = reader.request(bounds).await;
+            packed.and_then(|packed| packed.unpack().map_err(Failure::from))
+        } else {
+            Ok(Vec::new())
         };
         let stream = reader.stream_mut();
         match request {
