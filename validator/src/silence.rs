@@ -65,6 +65,9 @@ impl Silence {
             if is_over && last >= watched.first && live(last) == Some(false) {
                 watched.silent.insert(last);
             }
+            while watched.silent.len() > EPOCHS_OF_SILENCE {
+                watched.silent.pop_first();
+            }
             // One after the other: a client that slept between them has not listened.
             let wanted = EPOCHS_OF_SILENCE as u64;
             let end = watched.silent.last().copied().unwrap_or(0).saturating_add(1);

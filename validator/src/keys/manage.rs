@@ -3,11 +3,12 @@
 use super::import::Candidate;
 use super::store::KeyStore;
 use crate::interchange::Interchange;
+use crate::settings::Settings;
 use crate::slashing_protection::{FILE_NAME, KeyRecord, KeyState, SlashingProtection};
 use anyhow::{Context, Result, bail};
 use consensus::types::BLSPubkey;
 use crypto::keystore::{Keystore, NewKdf};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The reason that an export leaves with a key.
 pub const EXPORTED: &str = "it was exported, so it may be running elsewhere. `wren keys enable` lets it sign here again once it \
@@ -30,6 +31,7 @@ impl KeyStore {
 /// The folder of a validator client whose database nobody else uses.
 #[derive(Debug)]
 pub struct Keys {
+    folder: PathBuf,
     store: KeyStore,
     database: SlashingProtection,
 }
@@ -38,6 +40,7 @@ impl Keys {
     /// Opens it. Errors while a client runs on it.
     pub fn open(folder: &Path) -> Result<Self> {
         Ok(Keys {
+            folder: folder.into(),
             store: KeyStore::new(folder),
             database: SlashingProtection::open_any_network(&folder.join(FILE_NAME))?,
         })
@@ -90,7 +93,10 @@ impl Keys {
     /// Lets a key sign that does not. The operator answers for it: nobody else signs with it, and what it signed
     /// elsewhere is in the database.
     pub fn enable(&self, key: &BLSPubkey) -> Result<()> {
-        self.check_here(key)?;
+        let settings = Settings::read(&self.folder)?;
+        if !settings.remote_keys().any(|(remote, _)| remote == key) {
+            self.check_here(key)?;
+        }
         self.database.set_state(key, KeyState::Enabled, "")
     }
 }
