@@ -1,6 +1,6 @@
 //! `wren genesis` and `wren engine` as an operator meets them.
 
-use crate::{Scratch, wren_fails, wren_ok};
+use crate::{Scratch, wren, wren_fails, wren_ok};
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -74,6 +74,28 @@ fn nothing_is_written_where_options_contradict_each_other() {
     wren_ok(&["genesis", "--output", &folder]);
     let again = wren_fails(4, &["genesis", "--output", &folder], b"");
     assert!(again.contains("holds a network already"), "{again}");
+}
+
+#[test]
+fn a_state_may_come_through_a_pipe_and_a_wrong_one_is_told_by_the_options_there_are() {
+    let scratch = Scratch::new("pipe");
+    let folder = scratch.path("net");
+    wren_ok(&["genesis", "--output", &folder]);
+    let state = format!("{folder}/genesis.ssz");
+    let transition = |pre| ["transition", "--network", &folder, "--trust-signatures", "--pre", pre];
+    let expected = wren_ok(&transition(&state));
+    assert!(expected.starts_with("slot 0 "), "{expected}");
+    let output = wren(&transition("/dev/stdin"), &fs::read(&state).unwrap());
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(String::from_utf8_lossy(&output.stdout), expected, "{said}");
+
+    let json = scratch.path("state.json");
+    fs::write(&json, "{}").unwrap();
+    let said = wren_fails(3, &transition(&json), b"");
+    assert!(said.contains("`wren ssz encode`"), "{said}");
+    let said = wren_fails(3, &transition("/dev/stdin"), &[0; 1000]);
+    assert!(said.contains("1000 bytes") && said.contains("--network"), "{said}");
+    assert!(!said.contains("--type"), "{said}");
 }
 
 /// A program that ends with the test.

@@ -2,7 +2,7 @@
 //!
 //! Which blocks those are and who descends from them is known to fork choice; here are the rules themselves.
 //!
-//! Spec: sync/optimistic.md of the consensus-specs (later moved out of the release's documents).
+//! Spec: sync/optimistic.md of the consensus-specs.
 
 use crate::fork::Fork;
 use crate::ssz::{Root, Ssz};
@@ -23,17 +23,17 @@ pub fn is_execution_block(fork: Fork, block: &BeaconBlock) -> bool {
     fork >= Fork::Bellatrix && block.body.execution_payload != ExecutionPayload::new(fork)
 }
 
-/// Whether a block of `slot` may be imported optimistically: if the head's justified block has a payload, or if the block
-/// is old enough by `safe_slots`.
+/// Whether a block of `slot` may be imported optimistically: if its parent has a payload, or if the block is old enough
+/// by `safe_slots`.
 ///
 /// Spec: sync/optimistic.md, `is_optimistic_candidate_block`.
 pub fn is_optimistic_candidate_block(
-    justified_is_execution_block: bool,
+    parent_is_execution_block: bool,
     slot: Slot,
     current_slot: Slot,
     safe_slots: u64,
 ) -> bool {
-    justified_is_execution_block || slot.saturating_add(safe_slots) <= current_slot
+    parent_is_execution_block || slot.saturating_add(safe_slots) <= current_slot
 }
 
 /// The first of `block` and its ancestors that is not optimistic or has no parent. `parent` gives the parent's root of a

@@ -26,6 +26,8 @@ pub(crate) struct Input {
     pub(super) info: &'static TypeInfo,
     pub(super) fork: Fork,
     format: Format,
+    /// What an operator may have got wrong where the object is none.
+    hint: &'static str,
 }
 
 impl Input {
@@ -41,6 +43,7 @@ impl Input {
             info,
             fork,
             format: format.unwrap_or(by_name),
+            hint: "Check --type, --fork and the preset of this program.",
         }
     }
 
@@ -63,12 +66,18 @@ impl Input {
         fork_of: impl Fn(&[u8]) -> Option<Fork>,
         decode: impl Fn(&mut dyn Read, usize, Fork) -> Result<T, SszError>,
     ) -> Result<(T, Fork, usize), Failure> {
+        self.hint = "Check --network and the preset of this program.";
+        if self.format == Format::Json {
+            return Err(self.invalid("JSON is not read here; `wren ssz encode` makes SSZ of it"));
+        }
         let mut head = Vec::new();
-        let (mut source, len): (Box<dyn Read>, usize) = if self.format == Format::Ssz && self.path != Path::new("-") {
-            let file = self.open()?;
-            let len = file.metadata().map_err(|error| self.unreadable(&error))?.len();
-            self.check_length(len, MAX_SSZ_BYTES)?;
-            (Box::new(BufReader::new(file)), len as usize)
+        let known_length = if self.format == Format::Ssz {
+            self.regular_file()?
+        } else {
+            None
+        };
+        let (mut source, len): (Box<dyn Read>, usize) = if let Some((file, len)) = known_length {
+            (Box::new(BufReader::new(file)), len)
         } else {
             let bytes = self.bytes(MAX_SSZ_BYTES)?;
             let plain = if self.format == Format::Snappy {
@@ -88,15 +97,9 @@ impl Input {
 
     /// Decodes plain SSZ: a regular file list by list, as its length is known; anything else from memory.
     fn read_ssz(&self) -> Result<Box<dyn DynSsz>, Failure> {
-        if self.path != Path::new("-") {
-            let file = self.open()?;
-            let metadata = file.metadata().map_err(|error| self.unreadable(&error))?;
-            if metadata.is_file() {
-                self.check_length(metadata.len(), MAX_SSZ_BYTES)?;
-                let len = metadata.len() as usize;
-                let decoded = (self.info.decode_read)(&mut BufReader::new(file), len, self.fork);
-                return decoded.map_err(|error| self.invalid(error));
-            }
+        if let Some((file, len)) = self.regular_file()? {
+            let decoded = (self.info.decode_read)(&mut BufReader::new(file), len, self.fork);
+            return decoded.map_err(|error| self.invalid(error));
         }
         let bytes = self.bytes(MAX_SSZ_BYTES)?;
         (self.info.decode)(&bytes, self.fork).map_err(|error| self.invalid(error))
@@ -157,6 +160,20 @@ impl Input {
         File::open(&self.path).map_err(|error| self.unreadable(&error))
     }
 
+    /// The file with its length, if it is one that has a length before it is read: no pipe, no standard input.
+    fn regular_file(&self) -> Result<Option<(File, usize)>, Failure> {
+        if self.path == Path::new("-") {
+            return Ok(None);
+        }
+        // A pipe that is opened twice may lose what was written to it, so what it is is asked for first.
+        let metadata = std::fs::metadata(&self.path).map_err(|error| self.unreadable(&error))?;
+        if !metadata.is_file() {
+            return Ok(None);
+        }
+        self.check_length(metadata.len(), MAX_SSZ_BYTES)?;
+        Ok(Some((self.open()?, metadata.len() as usize)))
+    }
+
     fn check_length(&self, length: u64, limit: u64) -> Result<(), Failure> {
         if length <= limit {
             return Ok(());
@@ -175,10 +192,12 @@ impl Input {
 
     /// A failure that says which file is no valid object of which type, and why.
     pub(super) fn invalid(&self, why: impl std::fmt::Display) -> Failure {
-        let Input { path, info, fork, .. } = self;
+        let Input {
+            path, info, fork, hint, ..
+        } = self;
         let preset = consensus::preset::PRESET_NAME;
         Failure::invalid(format!(
-            "{} is no valid {} of {fork} ({preset} preset): {why}. Check --type, --fork and the preset of this program.",
+            "{} is no valid {} of {fork} ({preset} preset): {why}. {hint}",
             path.display(),
             info.name
         ))

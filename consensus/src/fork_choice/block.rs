@@ -6,6 +6,7 @@ use super::payload::ValidPayloadAttestation;
 use super::store::{CheckpointState, Store, View, empty_payload_votes, payload_hashes};
 use crate::fork::Fork;
 use crate::helpers::misc::{compute_epoch_at_slot, compute_start_slot_at_epoch};
+use crate::optimistic::is_optimistic_candidate_block;
 use crate::preset::MIN_SEED_LOOKAHEAD;
 use crate::signing::Context;
 use crate::ssz::Ssz;
@@ -182,8 +183,13 @@ impl View {
     /// Spec: sync/optimistic.md, `is_optimistic_candidate_block`.
     pub fn is_optimistic_candidate_block(&self, block: &BeaconBlock, safe_slots: u64) -> bool {
         let parent = self.blocks.get(&block.parent_root);
-        parent.is_some_and(|parent| !parent.block_hash.is_zero())
-            || block.slot.saturating_add(safe_slots) <= self.get_current_slot()
+        let parent_is_execution_block = parent.is_some_and(|parent| !parent.block_hash.is_zero());
+        is_optimistic_candidate_block(
+            parent_is_execution_block,
+            block.slot,
+            self.get_current_slot(),
+            safe_slots,
+        )
     }
 
     /// Spec: phase0/ and gloas/fork-choice.md, `record_block_timeliness`.

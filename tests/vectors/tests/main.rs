@@ -245,6 +245,155 @@ fn unknown_runners_handlers_types_and_forks_are_failures() {
     }
 }
 
+/// Every handler folder that the generator of consensus-specs writes for the forks up to Gloas, as its test files are
+/// named; types of `ssz_static` aside. The default set is a choice from them, so that a run over it proves no list whole.
+const GENERATED: &[(&str, &[&str])] = &[
+    ("bls", &["eth_aggregate_pubkeys", "eth_fast_aggregate_verify"]),
+    (
+        "epoch_processing",
+        &[
+            "builder_pending_payments",
+            "effective_balance_updates",
+            "eth1_data_reset",
+            "historical_roots_update",
+            "historical_summaries_update",
+            "inactivity_updates",
+            "justification_and_finalization",
+            "participation_flag_updates",
+            "participation_record_updates",
+            "pending_consolidations",
+            "pending_deposits",
+            "pending_deposits_churn",
+            "proposer_lookahead",
+            "ptc_window",
+            "randao_mixes_reset",
+            "registry_updates",
+            "rewards_and_penalties",
+            "slashings",
+            "slashings_reset",
+            "sync_committee_updates",
+        ],
+    ),
+    (
+        "fast_confirmation",
+        &[
+            "basic",
+            "current_epoch",
+            "empty_slots",
+            "ffg",
+            "is_one_confirmed",
+            "previous_epoch",
+            "reconfirmation",
+            "restart_gu",
+            "revert_finality",
+            "variables",
+        ],
+    ),
+    ("finality", &["finality"]),
+    ("fork", &["fork"]),
+    (
+        "fork_choice",
+        &[
+            "deposit_with_reorg",
+            "ex_ante",
+            "get_head",
+            "get_parent_payload_status",
+            "get_proposer_head",
+            "on_attestation",
+            "on_block",
+            "on_execution_payload_envelope",
+            "on_merge_block",
+            "on_payload_attestation_message",
+            "payload_data_availability",
+            "payload_timeliness",
+            "reorg",
+            "should_apply_proposer_boost",
+            "withholding",
+        ],
+    ),
+    ("genesis", &["initialization", "validity"]),
+    (
+        "light_client",
+        &["data_collection", "single_merkle_proof", "sync", "update_ranking"],
+    ),
+    ("merkle_proof", &["single_merkle_proof"]),
+    (
+        "networking",
+        &[
+            "compute_columns_for_custody_group",
+            "get_custody_groups",
+            "gossip_attester_slashing",
+            "gossip_beacon_aggregate_and_proof",
+            "gossip_beacon_attestation",
+            "gossip_beacon_block",
+            "gossip_blob_sidecar",
+            "gossip_bls_to_execution_change",
+            "gossip_data_column_sidecar",
+            "gossip_partial_data_column_sidecar",
+            "gossip_proposer_slashing",
+            "gossip_sync_committee_contribution_and_proof",
+            "gossip_sync_committee_message",
+            "gossip_voluntary_exit",
+        ],
+    ),
+    (
+        "operations",
+        &[
+            "attestation",
+            "attester_slashing",
+            "block_header",
+            "bls_to_execution_change",
+            "builder_deposit_request",
+            "builder_exit_request",
+            "consolidation_request",
+            "deposit",
+            "deposit_request",
+            "execution_payload",
+            "execution_payload_bid",
+            "parent_execution_payload",
+            "payload_attestation",
+            "proposer_slashing",
+            "sync_aggregate",
+            "voluntary_exit",
+            "voluntary_exit_churn",
+            "withdrawal_request",
+            "withdrawals",
+        ],
+    ),
+    ("random", &["random"]),
+    ("rewards", &["basic", "inactivity_scores", "leak", "random"]),
+    ("sanity", &["blocks", "slots"]),
+    ("shuffling", &["core"]),
+    (
+        "ssz_generic",
+        &[
+            "basic_progressive_list",
+            "basic_vector",
+            "bitlist",
+            "bitvector",
+            "boolean",
+            "compatible_unions",
+            "containers",
+            "progressive_bitlist",
+            "progressive_containers",
+            "uints",
+        ],
+    ),
+    ("sync", &["optimistic"]),
+    ("transition", &["core"]),
+];
+
+#[test]
+fn every_handler_that_the_specs_generate_is_known() {
+    for (name, handlers) in GENERATED {
+        let runner = RUNNERS.iter().find(|runner| runner.name == *name).unwrap();
+        for handler in *handlers {
+            let known = runner.handlers.knows(handler, consensus::Fork::Gloas);
+            assert!(known, "{name} does not know {handler}");
+        }
+    }
+}
+
 #[test]
 fn unknown_presets_and_stray_files_are_problems() {
     let folder = Folder::new("stray");

@@ -50,6 +50,10 @@ pub(super) const FAST_CONFIRMATION: &[&str] = &[
     "ffg",
     "is_one_confirmed",
     "previous_epoch",
+    "reconfirmation",
+    "restart_gu",
+    "revert_finality",
+    "variables",
 ];
 
 pub(super) fn run(case: &Case) -> Outcome {
