@@ -6,6 +6,7 @@ mod devnet;
 mod engine;
 mod exit;
 mod genesis;
+mod http;
 mod keys;
 mod logging;
 mod network;
