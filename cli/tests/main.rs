@@ -1,12 +1,17 @@
 //! Tests of the `wren` program as an operator meets it, and of the tree it is built from.
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "minimal")]
+mod chain;
 mod genesis;
 mod keys;
+mod operator;
 #[cfg(not(feature = "minimal"))]
 mod realdata;
 #[cfg(feature = "minimal")]
 mod restart;
+#[cfg(feature = "minimal")]
+mod scenarios;
 mod ssz;
 mod tidy;
 

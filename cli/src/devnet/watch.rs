@@ -66,19 +66,17 @@ pub(super) async fn watch(
         plan,
         processes,
     };
-    let ended = tokio::select! {
-        ended = watch.go() => ended,
-        () = signals.wait() => Ok(ExitCode::SUCCESS),
+    let (ended, words) = tokio::select! {
+        ended = watch.go() => (ended, args.until_finalized_epoch.map(|epoch| format!("epoch {epoch} is final"))),
+        () = signals.wait() => (Ok(ExitCode::SUCCESS), None),
     };
     let last = watch.output.is_terminal().then(|| watch.view.line());
     drop(watch); // gives the terminal back before anything else is printed
     if let Some(line) = last {
         println!("{line}");
     }
-    match (&ended, args.until_finalized_epoch) {
-        (Ok(_), Some(wanted)) => println!("stopping; wanted was epoch {wanted}"),
-        (Ok(_), None) => println!("stopping"),
-        (Err(_), _) => {}
+    if ended.is_ok() {
+        println!("{}", words.unwrap_or_else(|| "stopping".into()));
     }
     ended
 }
