@@ -137,7 +137,8 @@ impl<'a> Question<'a> {
             text += &["Authorization: Bearer ", token, "\r\n"].concat();
         }
         if let Some(body) = &self.body {
-            text += &format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());
+            let length = body.len().to_string();
+            text += &["Content-Type: application/json\r\nContent-Length: ", &length, "\r\n"].concat();
         }
         text += "\r\n";
         text += self.body.as_deref().unwrap_or("");

@@ -172,9 +172,9 @@ mod tests {
         assert!((1_000_000..1_200_000).contains(&grown), "{grown}");
         let made = fs::metadata(&folder).unwrap().created();
         if let Ok(made) = made {
-            let day = made + Duration::from_secs(86_400);
+            let day = made + Duration::from_hours(24);
             assert_eq!(days_left(&folder, grown * 7, day), Some(7));
-            assert_eq!(days_left(&folder, grown * 7, made + Duration::from_secs(60)), None);
+            assert_eq!(days_left(&folder, grown * 7, made + Duration::from_mins(1)), None);
         }
         let there = disk(&folder).unwrap();
         assert!(there.free <= there.size && there.size > 0);

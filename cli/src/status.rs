@@ -88,18 +88,33 @@ struct Advice {
     wait: bool,
 }
 
-fn act(text: impl Into<String>) -> Option<Advice> {
-    Some(Advice {
+fn act(text: impl Into<String>) -> Advice {
+    Advice {
         text: text.into(),
         wait: false,
-    })
+    }
 }
 
-fn wait(text: impl Into<String>) -> Option<Advice> {
-    Some(Advice {
+fn wait(text: impl Into<String>) -> Advice {
+    Advice {
         text: text.into(),
         wait: true,
-    })
+    }
+}
+
+/// A process of ours.
+#[derive(Clone, Copy, Debug)]
+struct Process {
+    /// In bytes; not known everywhere.
+    memory: Option<u64>,
+}
+
+impl Process {
+    /// The first that runs a command.
+    fn of(command: &str) -> Option<Self> {
+        let found = machine::processes(command).into_iter().next();
+        found.map(|(_, memory)| Process { memory })
+    }
 }
 
 /// Everything that was found out.
@@ -110,8 +125,8 @@ struct Status {
     node: Result<Node, String>,
     client: Result<Client, String>,
     /// Processes of this program on this machine: `None` where it does not run here.
-    node_process: Option<Option<u64>>,
-    client_process: Option<Option<u64>>,
+    node_process: Option<Process>,
+    client_process: Option<Process>,
     disk: Option<machine::Disk>,
     days: Option<u64>,
     keys: usize,
@@ -197,8 +212,8 @@ async fn ask(args: &Args) -> Result<Status, Failure> {
         client_url: metrics.to_string(),
         node,
         client,
-        node_process: machine::processes("node").first().map(|(_, memory)| *memory),
-        client_process: machine::processes("validator").first().map(|(_, memory)| *memory),
+        node_process: Process::of("node"),
+        client_process: Process::of("validator"),
         disk,
         days: disk.and_then(|disk| machine::days_left(&root.join("node"), disk.free, SystemTime::now())),
         keys: keys.len(),
@@ -220,22 +235,22 @@ impl Status {
                  has just ended, the end of its log says why",
                 self.urls
             );
-            return act(text);
+            return Some(act(text));
         }
         if self.expects_client() && self.client.is_err() && self.client_process.is_none() {
-            return act(
+            return Some(act(
                 "the validator client does not run: start it (`systemctl start wren-validator`, or `wren validator …`); \
                  if it has just ended, the end of its log says why. After exit code 129 find the other client first",
-            );
+            ));
         }
         let low = self
             .disk
             .filter(|disk| disk.free < DISK_LOW || self.days.is_some_and(|days| days < DAYS_LOW));
         if let Some(disk) = low.filter(|_| self.only != Some(Only::Validator)) {
-            return act(format!(
+            return Some(act(format!(
                 "the disk is nearly full ({} left): make room",
                 words::size(disk.free)
-            ));
+            )));
         }
         let client = self.client.as_ref().ok().and_then(Client::advice);
         let validators = self.validators.as_ref().and_then(Validators::advice);
@@ -283,7 +298,7 @@ impl Status {
                 words::size(disk.size)
             ));
         }
-        let told = |process: Option<Option<u64>>| process.flatten().map(words::size);
+        let told = |process: Option<Process>| process.and_then(|process| process.memory).map(words::size);
         let parts = [("node", told(self.node_process)), ("client", told(self.client_process))];
         let parts: Vec<String> = parts
             .into_iter()
@@ -317,8 +332,8 @@ impl Status {
             "memory": {
                 "size": memory.map(|(all, _)| all),
                 "free": memory.map(|(_, free)| free),
-                "node": self.node_process.flatten(),
-                "client": self.client_process.flatten(),
+                "node": self.node_process.and_then(|process| process.memory),
+                "client": self.client_process.and_then(|process| process.memory),
             },
             "keys": self.keys,
             "validators": self.validators.as_ref().map(Validators::json),

@@ -1,5 +1,6 @@
 //! Tests of the `wren` program as an operator meets it, and of the tree it is built from.
 #![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used)] // a failed `unwrap` is a failed test
 
 #[cfg(feature = "minimal")]
 mod chain;

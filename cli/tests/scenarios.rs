@@ -155,7 +155,8 @@ fn a_slashed_key_stops_signing() {
 #[test]
 fn an_exit_outlives_a_fork() {
     let chain = Chain::new("exit", &["--fork", "electra", "--fork-at", "fulu=3"]);
-    let (node, client) = (chain.node(), chain.client());
+    let metrics = super::operator::free_port();
+    let (node, client) = (chain.node(), chain.client_of("data", "client.log", &metrics));
     chain.wait_slot(1);
     let validator = chain.get("/eth/v1/beacon/states/head/validators/3").unwrap();
     let pubkey = validator["data"]["validator"]["pubkey"].as_str().unwrap().to_owned();
@@ -170,14 +171,25 @@ fn an_exit_outlives_a_fork() {
     let (answer, said) = chain.post(pool, &signed);
     assert_eq!(answer, 200, "{said}");
     wait_until("the exit in a block", || status(&chain, 3) == "active_exiting");
-    let screen = wren_ok(&[
+    let (url, metrics) = (format!("http://{}", chain.api), format!("http://127.0.0.1:{metrics}"));
+    let place = [
         "status",
+        "--datadir",
+        &chain.path("data"),
         "--beacon-nodes",
-        &format!("http://{}", chain.api),
-        "--only",
-        "node",
-    ]);
-    assert!(screen.contains("synced"), "{screen}");
+        &url,
+        "--client-metrics",
+        &metrics,
+    ];
+    let screen = String::from_utf8(super::wren(&place, b"").stdout).unwrap();
+    for part in [
+        "synced, head at slot",
+        "16 keys, 16 signing",
+        "validator   3: keeps working, exiting until",
+        "next duty",
+    ] {
+        assert!(screen.contains(part), "{part} is not in\n{screen}");
+    }
     stop(client);
     kill(node);
     let down = wren_fails(

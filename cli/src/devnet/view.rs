@@ -53,25 +53,30 @@ impl View {
 
     /// The line of a slot.
     pub(super) fn line(&self) -> String {
-        let epoch = self.slot / SLOTS_PER_EPOCH;
-        let mut line = format!("slot {:4}  epoch {epoch:3}", self.slot);
+        let slot = format!("slot {:4}  epoch {:3}", self.slot, self.slot / SLOTS_PER_EPOCH);
         let Some(seen) = self.best() else {
-            return line + "  no node answers";
+            return slot + "  no node answers";
         };
-        line += &format!(
-            "  head {:4}  justified {:3}  finalized {:3}  participation {:>5}  proposals {}, missed {}",
-            seen.head,
-            seen.justified,
-            seen.finalized,
-            self.participation(),
-            self.proposed,
-            self.missed,
-        );
+        let Seen {
+            head,
+            justified,
+            finalized,
+            ..
+        } = seen;
+        let mut parts = vec![
+            slot,
+            format!("head {head:4}"),
+            format!("justified {justified:3}"),
+            format!("finalized {finalized:3}"),
+            format!("participation {:>5}", self.participation()),
+            format!("proposals {}, missed {}", self.proposed, self.missed),
+        ];
         if self.nodes.len() > 1 {
             let told = |row: &Row| row.seen.as_ref().map_or("-".into(), |seen| seen.head.to_string());
             let heads: Vec<String> = self.nodes.iter().map(told).collect();
             let peers = self.nodes.iter().filter_map(|row| row.seen.as_ref()?.peers).min();
-            line += &format!("  heads {}  peers {}", heads.join(" "), peers.unwrap_or(0));
+            parts.push(format!("heads {}", heads.join(" ")));
+            parts.push(format!("peers {}", peers.unwrap_or(0)));
         }
         let memory: u64 = self
             .nodes
@@ -79,7 +84,8 @@ impl View {
             .chain(&self.clients)
             .filter_map(|row| row.memory)
             .sum();
-        line + &format!("  memory {}", megabytes(Some(memory)))
+        parts.push(format!("memory {}", megabytes(Some(memory))));
+        parts.join("  ")
     }
 
     /// The screen of so many lines.
@@ -176,8 +182,11 @@ impl Output {
         self.terminal
     }
 
-    /// Shows the whole view on a terminal.
+    /// Shows the whole view on a terminal; nothing elsewhere.
     pub(super) fn draw(&self, view: &View) {
+        if !self.terminal {
+            return;
+        }
         let size = tcgetwinsize(stdout()).ok();
         // A terminal that does not tell its size, or tells none, is taken for the smallest usual one.
         let size = size.map(|size| (size.ws_row as usize, size.ws_col as usize));

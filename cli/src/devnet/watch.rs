@@ -134,9 +134,7 @@ impl Watch<'_> {
                 ));
             }
             self.view.until_genesis = left.unwrap_or(0);
-            if self.output.is_terminal() {
-                self.output.draw(&self.view);
-            }
+            self.output.draw(&self.view);
             tokio::time::sleep(Duration::from_millis(500)).await;
         }
     }

@@ -83,7 +83,7 @@ async fn offset(server: &str) -> Result<i64, String> {
 /// Milliseconds since 1970 as NTP writes them: seconds since 1900 and a fraction, 32 bits each.
 fn to_ntp(ms: u64) -> [u8; 8] {
     let seconds = (ms / 1000 + EPOCH) & 0xffff_ffff;
-    let fraction = (ms % 1000 << 32) / 1000;
+    let fraction = ((ms % 1000) << 32) / 1000;
     (seconds << 32 | fraction).to_be_bytes()
 }
 
@@ -94,7 +94,7 @@ fn from_ntp(bytes: &[u8]) -> u64 {
     if seconds < EPOCH {
         seconds += 1 << 32;
     }
-    (seconds - EPOCH) * 1000 + (fraction * 1000 >> 32)
+    (seconds - EPOCH) * 1000 + ((fraction * 1000) >> 32)
 }
 
 #[cfg(test)]

@@ -58,24 +58,30 @@ impl Client {
 
     pub(super) fn advice(&self) -> Option<Advice> {
         if self.clock_wrong {
-            return act("the clock of this machine is wrong and nothing is signed: set it, and let NTP keep it");
+            return Some(act(
+                "the clock of this machine is wrong and nothing is signed: set it, and let NTP keep it",
+            ));
         }
         if self.keys_enabled == 0 {
-            return act("no key may sign: `wren keys list` says why, `wren keys import` brings keys");
+            return Some(act(
+                "no key may sign: `wren keys list` says why, `wren keys import` brings keys",
+            ));
         }
         if self.nodes_ready == 0 {
-            return wait("no beacon node of the client is ready; its log says what each lacks");
+            return Some(wait(
+                "no beacon node of the client is ready; its log says what each lacks",
+            ));
         }
         if self.keys_signing < self.keys_enabled && self.active > 0 {
             let waiting = self.keys_enabled - self.keys_signing;
-            return wait(format!(
+            return Some(wait(format!(
                 "{} not sign yet: for two epochs the client listens whether another one has them",
                 if waiting == 1 {
                     "1 key does".to_owned()
                 } else {
                     format!("{waiting} keys do")
                 }
-            ));
+            )));
         }
         None
     }

@@ -124,30 +124,34 @@ impl Node {
 
     pub(super) fn advice(&self) -> Option<Advice> {
         if self.engine_offline {
-            return act(
+            return Some(act(
                 "the execution client does not answer the node: start it, and check --execution-endpoint and \
                  --execution-jwt; `wren doctor` says which of them is wrong",
-            );
+            ));
         }
         if self.waits_for_genesis() {
             let start = words::date(self.times.start_of(0));
-            return wait(format!("the chain begins at {start}"));
+            return Some(wait(format!("the chain begins at {start}")));
         }
         let alone = self.peers == Some((0, 0));
         if self.syncing && self.distance > BEHIND && alone {
-            return act("the node has no peers: is the internet there, and does a firewall let it out?");
-        }
-        if self.syncing && self.distance > BEHIND {
-            return wait("the node is syncing; validators do nothing until it is done");
-        }
-        if self.distance > BEHIND && !self.syncing {
-            return act(format!(
-                "the head is {} slots old: either nobody makes blocks, or this node does not see them",
-                self.distance
+            return Some(act(
+                "the node has no peers: is the internet there, and does a firewall let it out?",
             ));
         }
+        if self.syncing && self.distance > BEHIND {
+            return Some(wait("the node is syncing; validators do nothing until it is done"));
+        }
+        if self.distance > BEHIND && !self.syncing {
+            return Some(act(format!(
+                "the head is {} slots old: either nobody makes blocks, or this node does not see them",
+                self.distance
+            )));
+        }
         if self.optimistic {
-            return wait("the execution client is still syncing; validators do nothing until it is done");
+            return Some(wait(
+                "the execution client is still syncing; validators do nothing until it is done",
+            ));
         }
         None
     }

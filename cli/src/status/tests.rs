@@ -68,13 +68,13 @@ fn the_most_urgent_is_told() {
     let mut no_client = status(Ok(node()));
     no_client.keys = 2;
     assert!(told(&no_client).0.contains("validator client does not run"));
-    no_client.client_process = Some(None);
+    no_client.client_process = Some(Process { memory: None });
     assert_eq!(no_client.advice(), None, "its metrics may be off");
     let mut full = status(Ok(node()));
     full.days = Some(2);
     assert!(told(&full).0.contains("nearly full"));
     full.only = Some(Only::Validator);
-    full.client_process = Some(None);
+    full.client_process = Some(Process { memory: None });
     assert_eq!(full.advice(), None, "the disk is the node's matter");
 }
 

@@ -137,20 +137,20 @@ impl Validators {
 
     pub(super) fn advice(&self) -> Option<Advice> {
         if let Some(one) = self.all.iter().find(|one| one.status.contains("slashed")) {
-            return act(format!(
+            return Some(act(format!(
                 "validator {} is slashed: find out which other client had its key before you start anything again",
                 one.index.map_or(one.pubkey.clone(), |index| index.to_string())
-            ));
+            )));
         }
         match &self.last {
-            Some((epoch, _, away)) if !away.is_empty() => act(format!(
+            Some((epoch, _, away)) if !away.is_empty() => Some(act(format!(
                 "{} no vote of epoch {epoch} on the chain: the client's log has a line for each missed duty",
                 if away.len() == 1 {
                     format!("validator {} has", away[0])
                 } else {
                     format!("{} validators have", away.len())
                 }
-            )),
+            ))),
             _ => None,
         }
     }
