@@ -58,9 +58,7 @@ fn the_doctor_sees_what_is_broken_in_the_clients_folder() {
     for (name, part) in [
         ("version", "preset"),
         ("next fork", "none"),
-        ("memory", "free of"),
         ("page size", "bytes"),
-        ("disk space", "free of"),
         ("keys", "1 key, only this user"),
         ("slashing record", "whole"),
         ("fee recipient", "set for every key"),
