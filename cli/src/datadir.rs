@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// The option, the same in every command.
-#[derive(Args)]
+#[derive(Args, Clone)]
 pub(crate) struct Datadir {
     /// Where everything is kept; keys and their records are in its folder `validator`
     #[arg(long, value_name = "DIR", default_value = "wren-data")]
@@ -14,6 +14,11 @@ pub(crate) struct Datadir {
 }
 
 impl Datadir {
+    /// The root itself, for who only looks.
+    pub(crate) fn root(&self) -> &Path {
+        &self.datadir
+    }
+
     /// The folder of the validator client. A folder of another user is refused: keys that root imports into a folder of
     /// its own are not found by the client, and files that root leaves in the client's cannot be opened by it.
     pub(crate) fn validator(&self) -> Result<PathBuf, Failure> {

@@ -3,16 +3,22 @@
 //!
 //! Every step is a command of this program that could be typed by hand; what is run is shown.
 
-mod api;
 mod folder;
+mod logs;
+pub(crate) mod look;
+mod plan;
 mod processes;
+mod signals;
+mod view;
 mod watch;
 
 use crate::exit::Failure;
 use clap::Args as ClapArgs;
 use consensus::Fork;
 use folder::Folder;
+use plan::{NODES, Offline, Plan};
 use processes::Processes;
+use signals::Signals;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -22,10 +28,15 @@ use std::process::ExitCode;
 Examples:
   wren devnet
   wren devnet --until-finalized-epoch 3
+  wren devnet --blobs 3 --slot-time 4
+  wren devnet --offline 40%@3..9
   wren devnet --fork altair --fork bellatrix@1 --fork capella@2 --fork deneb@3 --fork electra@4 --fork fulu@5
 
 Epoch 2 is final before epoch 4 ends. Ctrl-C stops everything and leaves nothing behind unless --keep is given.")]
 pub(crate) struct Args {
+    /// How many beacon nodes
+    #[arg(long, value_name = "N", default_value_t = NODES)]
+    nodes: usize,
     /// How many validators, shared among the clients
     #[arg(long, value_name = "N", default_value_t = 64)]
     validators: usize,
@@ -38,6 +49,12 @@ pub(crate) struct Args {
     /// The fork at genesis, or a later fork with its epoch; may be repeated
     #[arg(long, value_name = "FORK[@EPOCH]", default_value = "fulu")]
     fork: Vec<ForkAt>,
+    /// Blobs in every block from Deneb on; the engines are then processes of their own
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    blobs: u64,
+    /// A share of the validators that is offline from one epoch to another
+    #[arg(long, value_name = "SHARE%@EPOCH..EPOCH")]
+    offline: Option<Offline>,
     /// End with success once this epoch is final
     #[arg(long, value_name = "EPOCH")]
     until_finalized_epoch: Option<u64>,
@@ -47,6 +64,9 @@ pub(crate) struct Args {
     /// Leave the folder behind at the end
     #[arg(long)]
     keep: bool,
+    /// A line for every slot, on a terminal too
+    #[arg(long)]
+    plain: bool,
 }
 
 /// A fork, at genesis or from an epoch on.
@@ -74,20 +94,35 @@ impl std::str::FromStr for ForkAt {
 
 /// Validators at most: each is a key to open, and a devnet is for one machine.
 const VALIDATORS_MAX: usize = 4096;
+/// Nodes and clients at most: each is a process with tens of megabytes.
+const PROCESSES_MAX: usize = 16;
+/// Blobs at most: the engine makes each with its proofs at the start, and no schedule of a local chain allows more.
+const BLOBS_MAX: u64 = 72;
 
 fn check(args: &Args) -> Result<(), Failure> {
     let wrong = |what: String| Err(Failure::usage(what));
     if args.validators == 0 || args.validators > VALIDATORS_MAX {
         return wrong(format!("--validators {}: 1 to {VALIDATORS_MAX}", args.validators));
     }
-    if args.clients == 0 || args.clients > args.validators {
+    if args.nodes == 0 || args.nodes > PROCESSES_MAX {
+        return wrong(format!("--nodes {}: 1 to {PROCESSES_MAX}", args.nodes));
+    }
+    if args.clients == 0 || args.clients > PROCESSES_MAX {
+        return wrong(format!("--clients {}: 1 to {PROCESSES_MAX}", args.clients));
+    }
+    // Every slice of the keys has one at least.
+    let slices = Plan::of(args).slices;
+    if slices > args.validators {
         return wrong(format!(
-            "--clients {}: at least 1, and no more than validators",
-            args.clients
+            "--validators {}: at least {slices}, so that every client has its share",
+            args.validators
         ));
     }
     if args.slot_time == 0 || args.slot_time > 60 {
         return wrong(format!("--slot-time {}: 1 to 60 seconds", args.slot_time));
+    }
+    if args.blobs > BLOBS_MAX {
+        return wrong(format!("--blobs {}: at most {BLOBS_MAX}", args.blobs));
     }
     Ok(())
 }
@@ -95,15 +130,26 @@ fn check(args: &Args) -> Result<(), Failure> {
 /// Runs a local chain until it is stopped, or until the epoch that was asked for is final.
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     check(args)?;
+    println!("{}", watch::promise(args));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::io("cannot start the runtime", &error))?;
     runtime.block_on(async {
-        let folder = Folder::new(args)?;
-        let mut processes = Processes::start(args, &folder).await?;
-        let ended = watch::watch(args, &mut processes).await;
-        let stopped = processes.stop().await;
-        let ended = ended.and_then(|code| stopped.map(|()| code));
+        let mut signals = Signals::listen()?;
+        let (plan, folder) = (Plan::of(args), Folder::new(args)?);
+        let ended = run_in(args, &plan, &folder, &mut signals).await;
         folder.end(args, ended.is_err());
         ended
     })
+}
+
+async fn run_in(args: &Args, plan: &Plan, folder: &Folder, signals: &mut Signals) -> Result<ExitCode, Failure> {
+    let started = tokio::select! {
+        started = Processes::start(args, plan, folder) => started,
+        // What has been started goes with the unfinished start.
+        () = signals.wait() => return Ok(ExitCode::SUCCESS),
+    };
+    let mut processes = started?;
+    let ended = watch::watch(args, plan, &mut processes, signals).await;
+    let stopped = processes.stop(signals).await;
+    ended.and_then(|code| stopped.map(|()| code))
 }

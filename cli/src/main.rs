@@ -4,22 +4,30 @@
 mod beacon;
 mod datadir;
 mod devnet;
+mod doctor;
 mod engine;
 mod exit;
 mod genesis;
+mod http;
 mod keys;
 mod logging;
+mod machine;
 mod network;
 mod node;
 mod running;
+mod settings;
+mod shell;
 mod slashing;
 mod ssz;
+mod status;
 mod terminal;
 mod transition;
 mod validator;
 mod voluntary_exit;
+mod words;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use exit::Failure;
 use std::process::ExitCode;
 use std::sync::LazyLock;
 
@@ -47,6 +55,8 @@ struct Wren {
 enum Command {
     Node(Box<node::Args>),
     Devnet(devnet::Args),
+    Status(status::Args),
+    Doctor(Box<doctor::Args>),
     /// Make the genesis of a local network: config, first state, keys
     Genesis(genesis::Args),
     /// Serve an execution engine for a local network, which executes nothing
@@ -63,10 +73,24 @@ enum Command {
     Slashing(slashing::Args),
     /// Leave the validator set
     Exit(voluntary_exit::Args),
+    Completions(shell::Completions),
+    Man(shell::Man),
 }
 
 fn main() -> ExitCode {
-    let result = match Wren::parse().command {
+    run().unwrap_or_else(|failure| {
+        eprintln!("wren: {}", failure.message);
+        ExitCode::from(failure.code)
+    })
+}
+
+fn run() -> Result<ExitCode, Failure> {
+    let command = settings::with_file_option(Wren::command());
+    let environment: Vec<_> = std::env::vars_os().collect();
+    let line = settings::complete(&command, std::env::args_os().collect(), &environment)?;
+    let matches = command.clone().get_matches_from(line);
+    let wren = Wren::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    match wren.command {
         Command::Node(args) => node::run(*args),
         Command::Devnet(args) => devnet::run(&args),
         Command::Genesis(args) => genesis::run(&args),
@@ -77,9 +101,9 @@ fn main() -> ExitCode {
         Command::Keys(args) => keys::run(args),
         Command::Slashing(args) => slashing::run(args),
         Command::Exit(args) => voluntary_exit::run(args),
-    };
-    result.unwrap_or_else(|failure| {
-        eprintln!("wren: {}", failure.message);
-        ExitCode::from(failure.code)
-    })
+        Command::Status(args) => status::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
+        Command::Completions(args) => Ok(shell::completions(&args, command)),
+        Command::Man(args) => shell::man(&args, command),
+    }
 }

@@ -47,7 +47,7 @@ impl Node {
         let child = Command::new("sh")
             .current_dir(root())
             .args(["-c", &format!("ulimit {limit} && exec \"$@\""), "sh", &program])
-            .args(["node", "--dev-engine", "--network", &network])
+            .args(["node", "--dev-engine", "--alone", "--network", &network])
             .args(["--datadir", &scratch.path("data"), "--log-level", "error"])
             .args([
                 "--http-port",

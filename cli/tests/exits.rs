@@ -62,7 +62,16 @@ impl Chain {
             processes: Vec::new(),
         };
         let (port, url) = (api.port().to_string(), chain.url());
-        chain.spawn("node", &["node", "--dev-engine", "--http-port", &port]);
+        let node = [
+            "node",
+            "--dev-engine",
+            "--alone",
+            "--metrics-port",
+            "0",
+            "--http-port",
+            &port,
+        ];
+        chain.spawn("node", &node);
         let client = [
             "validator",
             "--metrics-port",

@@ -1,15 +1,21 @@
 //! Tests of the `wren` program as an operator meets it, and of the tree it is built from.
 #![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used)] // a failed `unwrap` is a failed test
 
+#[cfg(feature = "minimal")]
+mod chain;
 mod crowd;
 mod exits;
 mod genesis;
 mod keymanager;
 mod keys;
+mod operator;
 #[cfg(not(feature = "minimal"))]
 mod realdata;
 #[cfg(feature = "minimal")]
 mod restart;
+#[cfg(feature = "minimal")]
+mod scenarios;
 mod ssz;
 mod tidy;
 

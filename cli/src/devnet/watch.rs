@@ -1,104 +1,283 @@
-//! What a devnet shows: a line for every slot, until its end.
+//! A devnet watched from slot to slot until its end.
 
 use super::Args;
-use super::api::{get, number};
-use super::processes::Processes;
+use super::logs::Follow;
+use super::look::{self, Finality, Proposals};
+use super::plan::Plan;
+use super::processes::{Processes, delay};
+use super::signals::Signals;
+use super::view::{Output, Row, View};
 use crate::exit::Failure;
 use consensus::preset::SLOTS_PER_EPOCH;
 use std::process::ExitCode;
 use std::time::Duration;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Epochs after the one asked for within which it must be final: one to be justified, one to be final, one for a machine
 /// that is slow at the start, and one more.
 const PATIENCE_EPOCHS: u64 = 4;
 
-/// What the node says of its chain.
-struct Seen {
-    head: u64,
-    justified: u64,
-    finalized: u64,
+/// Where in its slot the chain is looked at, in percent: blocks and votes are there by then.
+const LOOK_AT: u64 = 70;
+
+/// Log lines that are shown at once; a process in trouble may write thousands.
+const LINES_AT_ONCE: usize = 8;
+
+/// The first line: when the second epoch will be final. With the chain's first epochs whole, epoch 3 is justified at the
+/// end of itself, and epoch 2 is final with that.
+pub(super) fn promise(args: &Args) -> String {
+    let slot = 4 * SLOTS_PER_EPOCH;
+    let seconds = delay(args) + slot * args.slot_time;
+    format!(
+        "Epoch 2 is final at slot {slot}, before epoch 4 ends: in about {} min {} s, with slots of {} s.",
+        seconds / 60,
+        seconds % 60,
+        args.slot_time
+    )
 }
 
-/// Shows the chain until Ctrl-C, or until the epoch that was asked for is final.
-pub(super) async fn watch(args: &Args, processes: &mut Processes) -> Result<ExitCode, Failure> {
-    let mut signals = [listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?];
-    let [interrupt, terminate] = &mut signals;
-    let mut tick = tokio::time::interval(Duration::from_secs(args.slot_time));
-    let mut genesis = None;
-    loop {
-        tokio::select! {
-            _ = tick.tick() => {}
-            _ = interrupt.recv() => break,
-            _ = terminate.recv() => break,
-        }
-        processes.check()?;
-        if genesis.is_none() {
-            genesis = told_genesis(args, processes).await;
-            continue;
-        }
-        let Some(seen) = look(processes).await else {
-            println!("the node does not answer");
-            continue;
-        };
-        let slot = genesis.map_or(0, |genesis| current_slot(genesis, args.slot_time));
-        println!(
-            "slot {slot:4}  epoch {:3}  head {:4}  justified epoch {:3}  finalized epoch {:3}",
-            slot / SLOTS_PER_EPOCH,
-            seen.head,
-            seen.justified,
-            seen.finalized
-        );
-        let Some(wanted) = args.until_finalized_epoch else {
-            continue;
-        };
-        if seen.finalized >= wanted {
-            println!("epoch {wanted} is final");
-            return Ok(ExitCode::SUCCESS);
-        }
-        if slot / SLOTS_PER_EPOCH > wanted + PATIENCE_EPOCHS {
-            let what = format!("epoch {wanted} should be final by now; it is {}", seen.finalized);
-            return Err(Failure::running(what));
+struct Watch<'a> {
+    args: &'a Args,
+    plan: &'a Plan,
+    processes: &'a mut Processes,
+    view: View,
+    output: Output,
+    proposals: Proposals,
+    finality: Finality,
+    logs: Vec<Follow>,
+    /// When the share of the validators that goes offline does so, and that it has.
+    gone: bool,
+}
+
+/// Shows the chain until a signal, or until the epoch that was asked for is final.
+pub(super) async fn watch(
+    args: &Args,
+    plan: &Plan,
+    processes: &mut Processes,
+    signals: &mut Signals,
+) -> Result<ExitCode, Failure> {
+    let mut watch = Watch {
+        view: rows(args, plan, processes),
+        output: Output::new(args.plain),
+        proposals: Proposals::default(),
+        finality: Finality::default(),
+        logs: processes.logs(),
+        gone: false,
+        args,
+        plan,
+        processes,
+    };
+    let (ended, words) = tokio::select! {
+        ended = watch.go() => (ended, args.until_finalized_epoch.map(|epoch| format!("epoch {epoch} is final"))),
+        () = signals.wait() => (Ok(ExitCode::SUCCESS), None),
+    };
+    let last = watch.output.is_terminal().then(|| watch.view.line());
+    drop(watch); // gives the terminal back before anything else is printed
+    if let Some(line) = last {
+        println!("{line}");
+    }
+    if ended.is_ok() {
+        println!("{}", words.unwrap_or_else(|| "stopping".into()));
+    }
+    ended
+}
+
+fn rows(args: &Args, plan: &Plan, processes: &Processes) -> View {
+    let nodes = processes.nodes.iter().enumerate().map(|(number, node)| Row {
+        name: format!("node-{number}"),
+        what: node.to_string(),
+        ..Row::default()
+    });
+    let clients = plan.clients.iter().map(|client| Row {
+        name: client.name.clone(),
+        what: client.validators.len().to_string(),
+        ..Row::default()
+    });
+    View {
+        promise: promise(args),
+        nodes: nodes.collect(),
+        clients: clients.collect(),
+        ..View::default()
+    }
+}
+
+impl Watch<'_> {
+    async fn go(&mut self) -> Result<ExitCode, Failure> {
+        let genesis = self.wait_for_genesis().await?;
+        loop {
+            let slot = self.wait_for_slot(genesis).await;
+            self.processes.check()?;
+            self.offline(slot / SLOTS_PER_EPOCH).await?;
+            self.view.slot = slot;
+            self.look().await;
+            self.show();
+            if let Some(code) = self.is_over(slot)? {
+                return Ok(code);
+            }
         }
     }
-    println!("stopping");
-    Ok(ExitCode::SUCCESS)
+
+    /// The genesis time, once it is there.
+    async fn wait_for_genesis(&mut self) -> Result<u64, Failure> {
+        let mut told = false;
+        loop {
+            self.processes.check()?;
+            let genesis = look::genesis(&self.processes.nodes[0]).await;
+            let left = genesis.map(|genesis| genesis.saturating_sub(now_ms() / 1000));
+            if let Some(genesis) = genesis.filter(|_| left == Some(0)) {
+                self.view.until_genesis = 0;
+                return Ok(genesis);
+            }
+            if let Some(left) = left.filter(|_| !std::mem::replace(&mut told, true)) {
+                self.tell(format!(
+                    "genesis in {left} s; Beacon API on {}",
+                    self.processes.nodes[0]
+                ));
+            }
+            self.view.until_genesis = left.unwrap_or(0);
+            self.output.draw(&self.view);
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    }
+
+    /// Waits for the place in a slot where it is looked at; tells the slot.
+    async fn wait_for_slot(&self, genesis: u64) -> u64 {
+        let length = self.args.slot_time * 1000;
+        let since = now_ms().saturating_sub(genesis * 1000);
+        let place = length * LOOK_AT / 100;
+        // The next such place that lies ahead.
+        let slot = (since + length - place) / length;
+        tokio::time::sleep(Duration::from_millis((slot * length + place).saturating_sub(since))).await;
+        slot
+    }
+
+    /// Takes a share of the validators away, and brings it back.
+    async fn offline(&mut self, epoch: u64) -> Result<(), Failure> {
+        let leaving = self.plan.clients.iter().find(|client| client.leaves);
+        let (Some(offline), Some(client)) = (self.args.offline, leaving) else {
+            return Ok(());
+        };
+        let away = (offline.from..offline.until).contains(&epoch);
+        if away && !self.gone {
+            self.tell(format!(
+                "{} % of the validators go offline: {} stops",
+                offline.percent, client.name
+            ));
+            self.processes.take_offline(&client.name).await?;
+        } else if !away && self.gone {
+            self.tell(format!("{} starts again", client.name));
+            self.processes.bring_back(&client.name)?;
+        }
+        self.gone = away;
+        Ok(())
+    }
+
+    async fn look(&mut self) {
+        for (row, node) in self.view.nodes.iter_mut().zip(&self.processes.nodes) {
+            row.seen = look::seen(node).await;
+            row.memory = self.processes.memory(&row.name);
+            row.running = row.memory.is_some();
+        }
+        for row in &mut self.view.clients {
+            row.memory = self.processes.memory(&row.name);
+            row.running = row.memory.is_some();
+        }
+        self.look_at_blocks().await;
+        self.look_at_votes().await;
+        let finalized = self.view.best().map(|seen| seen.finalized);
+        if let Some(news) = finalized.and_then(|finalized| self.finality.news(self.view.slot, finalized)) {
+            self.tell(news);
+        }
+        let lines: Vec<String> = self.logs.iter_mut().flat_map(Follow::news).collect();
+        let more = lines.len().saturating_sub(LINES_AT_ONCE);
+        for line in lines.into_iter().take(LINES_AT_ONCE) {
+            self.tell(line);
+        }
+        if more > 0 {
+            self.tell(format!("and {more} more lines in the logs"));
+        }
+    }
+
+    /// The first node that answers.
+    fn answering(&self) -> Option<usize> {
+        self.view.nodes.iter().position(|row| row.seen.is_some())
+    }
+
+    async fn look_at_blocks(&mut self) {
+        let Some(number) = self.answering() else { return };
+        let head = self.view.nodes[number].seen.as_ref().map_or(0, |seen| seen.head);
+        let news = self
+            .proposals
+            .news(&self.processes.nodes[number], head, self.view.slot)
+            .await;
+        for (slot, proposer) in news {
+            let client = proposer.and_then(|proposer| self.plan.client_of(proposer));
+            if proposer.is_none() {
+                self.view.missed += 1;
+                self.tell(format!("slot {slot} has no block"));
+                continue;
+            }
+            self.view.proposed += 1;
+            let row = client.and_then(|client| self.view.clients.iter_mut().find(|row| row.name == client.name));
+            if let Some(row) = row {
+                row.proposed += 1;
+            }
+        }
+    }
+
+    /// Once for each epoch, when the last votes of the one before have had time to get into blocks.
+    async fn look_at_votes(&mut self) {
+        let (epoch, place) = (self.view.slot / SLOTS_PER_EPOCH, self.view.slot % SLOTS_PER_EPOCH);
+        let Some(of) = epoch.checked_sub(1).filter(|_| place >= 2) else {
+            return;
+        };
+        if self.view.participation.is_some_and(|(told, ..)| told == of) {
+            return;
+        }
+        let Some(number) = self.answering() else { return };
+        let all = self.args.validators;
+        if let Some(live) = look::participation(&self.processes.nodes[number], of, all).await {
+            self.view.participation = Some((of, live, all));
+        }
+    }
+
+    fn show(&self) {
+        if self.output.is_terminal() {
+            self.output.draw(&self.view);
+        } else {
+            println!("{}", self.view.line());
+        }
+    }
+
+    /// Something that happened.
+    fn tell(&mut self, line: String) {
+        if self.output.is_terminal() {
+            self.view.notes.push(line);
+        } else {
+            println!("{line}");
+        }
+    }
+
+    /// The end that was asked for, or that it cannot come any more.
+    fn is_over(&self, slot: u64) -> Result<Option<ExitCode>, Failure> {
+        let Some(wanted) = self.args.until_finalized_epoch else {
+            return Ok(None);
+        };
+        // The nodes must agree: a block that does not get to the last of them is not what was asked for.
+        let slowest = |row: &Row| row.seen.as_ref().map_or(0, |seen| seen.finalized);
+        let finalized = self.view.nodes.iter().map(slowest).min().unwrap_or(0);
+        if finalized >= wanted {
+            return Ok(Some(ExitCode::SUCCESS));
+        }
+        let back = self.args.offline.map_or(0, |offline| offline.until);
+        if slot / SLOTS_PER_EPOCH > wanted.max(back) + PATIENCE_EPOCHS {
+            let what = format!("epoch {wanted} should be final by now; it is {finalized}");
+            return Err(Failure::running(what));
+        }
+        Ok(None)
+    }
 }
 
-fn listen(kind: SignalKind) -> Result<Signal, Failure> {
-    signal(kind).map_err(|error| Failure::io("cannot wait for signals", &error))
-}
-
-/// The genesis time once the node answers; says then what is to be expected.
-async fn told_genesis(args: &Args, processes: &Processes) -> Option<u64> {
-    let answer = get(processes.api, "/eth/v1/beacon/genesis").await?;
-    let genesis = number(&answer, "/data/genesis_time")?;
-    let now = now();
-    let final_slot = 4 * SLOTS_PER_EPOCH;
-    println!(
-        "genesis in {} s; epoch 2 is final at slot {final_slot}, in about {} s; Beacon API on http://{}",
-        genesis.saturating_sub(now),
-        (genesis + final_slot * args.slot_time).saturating_sub(now),
-        processes.api
-    );
-    Some(genesis)
-}
-
-async fn look(processes: &Processes) -> Option<Seen> {
-    let header = get(processes.api, "/eth/v1/beacon/headers/head").await?;
-    let checkpoints = get(processes.api, "/eth/v1/beacon/states/head/finality_checkpoints").await?;
-    Some(Seen {
-        head: number(&header, "/data/header/message/slot")?,
-        justified: number(&checkpoints, "/data/current_justified/epoch")?,
-        finalized: number(&checkpoints, "/data/finalized/epoch")?,
-    })
-}
-
-fn now() -> u64 {
+fn now_ms() -> u64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    since.map_or(0, |since| since.as_secs())
-}
-
-fn current_slot(genesis: u64, slot_time: u64) -> u64 {
-    now().saturating_sub(genesis) / slot_time
+    since.map_or(0, |since| since.as_millis() as u64)
 }

@@ -1,0 +1,190 @@
+//! A local chain for tests: its folder, its processes, what they answer.
+
+use super::{root, wren_ok};
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Long enough for the slowest machine: the chain needs 40 slots of a second.
+pub(crate) const PATIENCE: Duration = Duration::from_mins(5);
+
+/// A local chain of one node, its client and what a test does to them.
+pub(crate) struct Chain {
+    pub(crate) folder: PathBuf,
+    pub(crate) api: SocketAddr,
+}
+
+impl Drop for Chain {
+    fn drop(&mut self) {
+        // What failed is to be looked at.
+        if !std::thread::panicking() {
+            fs::remove_dir_all(&self.folder).ok();
+        }
+    }
+}
+
+impl Chain {
+    /// A chain of sixteen validators with slots of a second, all of them this client's; `options` are of `wren genesis`.
+    pub(crate) fn new(name: &str, genesis: &[&str]) -> Self {
+        let folder = std::env::temp_dir().join(format!("wren-test-{name}-{}", std::process::id()));
+        let network = folder.join("network");
+        let text = |path: &Path| path.to_str().unwrap().to_owned();
+        let output = text(&network);
+        let options = ["--validators", "16", "--keys", "1", "--slot-time", "1", "--delay", "6"];
+        wren_ok(&[&["genesis", "--output", output.as_str()], &options[..], genesis].concat());
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let api = listener.local_addr().unwrap();
+        let chain = Chain { folder, api };
+        chain.import_keys("data");
+        chain
+    }
+
+    /// A path below the chain's folder, as text.
+    pub(crate) fn path(&self, name: &str) -> String {
+        self.folder.join(name).to_str().unwrap().to_owned()
+    }
+
+    /// Imports the validators' keystores into a data folder, as new ones.
+    pub(crate) fn import_keys(&self, data: &str) {
+        let (keys, password) = (self.path("network/keys-0"), self.path("network/keys-0/password.txt"));
+        let import = ["keys", "import", &keys, "--new-keys", "--password-file", &password];
+        let place = ["--network", &self.path("network"), "--datadir", &self.path(data)];
+        wren_ok(&[&import[..], &place[..]].concat());
+    }
+
+    fn start(&self, name: &str, data: &str, options: &[&str]) -> Child {
+        let program = std::env::var("WREN_BIN").unwrap_or_else(|_| env!("CARGO_BIN_EXE_wren").into());
+        let log = File::options().create(true).append(true).open(self.folder.join(name));
+        Command::new(program)
+            .current_dir(root())
+            .args(options)
+            .arg("--network")
+            .arg(self.folder.join("network"))
+            .arg("--datadir")
+            .arg(self.folder.join(data))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log.unwrap())
+            .spawn()
+            .unwrap()
+    }
+
+    pub(crate) fn node(&self) -> Child {
+        self.start(
+            "node.log",
+            "data",
+            &[
+                "node",
+                "--dev-engine",
+                "--alone",
+                "--metrics-port",
+                "0",
+                "--http-port",
+                &self.api.port().to_string(),
+            ],
+        )
+    }
+
+    pub(crate) fn client(&self) -> Child {
+        self.client_of("data", "client.log", "0")
+    }
+
+    /// A client with a data folder, a log and a port for its metrics.
+    pub(crate) fn client_of(&self, data: &str, log: &str, metrics: &str) -> Child {
+        let url = format!("http://{}", self.api);
+        let fees = "0x8943545177806ED17B9F23F0a21ee5948eCaa776";
+        let options = ["validator", "--metrics-port", metrics, "--beacon-nodes", &url];
+        self.start(
+            log,
+            data,
+            &[&options[..], &["--suggested-fee-recipient", fees]].concat(),
+        )
+    }
+
+    /// What the node answers, if it does and all is well.
+    pub(crate) fn get(&self, path: &str) -> Option<serde_json::Value> {
+        serde_json::from_str(&self.ask("GET", path, "").ok()?.1).ok()
+    }
+
+    /// Status and body of the answer to a POST of JSON.
+    pub(crate) fn post(&self, path: &str, body: &str) -> (u16, String) {
+        self.ask("POST", path, body).expect("the node answers")
+    }
+
+    fn ask(&self, method: &str, path: &str, body: &str) -> std::io::Result<(u16, String)> {
+        let mut stream = TcpStream::connect(self.api)?;
+        stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+        let headers =
+            "Host: x\r\nAccept: application/json\r\nContent-Type: application/json\r\nEth-Consensus-Version: fulu";
+        let length = body.len();
+        write!(
+            stream,
+            "{method} {path} HTTP/1.0\r\n{headers}\r\nContent-Length: {length}\r\n\r\n{body}"
+        )?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        let status = answer
+            .split(' ')
+            .nth(1)
+            .and_then(|status| status.parse().ok())
+            .unwrap_or(0);
+        Ok((
+            status,
+            answer
+                .split_once("\r\n\r\n")
+                .map_or(String::new(), |(_, body)| body.to_owned()),
+        ))
+    }
+
+    /// Waits until the number at a place of an answer is at least this.
+    pub(crate) fn wait(&self, path: &str, place: &str, least: u64) {
+        let start = Instant::now();
+        loop {
+            let answer = self.get(path);
+            let number = answer
+                .as_ref()
+                .and_then(|answer| answer.pointer(place)?.as_str()?.parse::<u64>().ok());
+            if number.is_some_and(|number| number >= least) {
+                return;
+            }
+            assert!(
+                start.elapsed() < PATIENCE,
+                "{path}: {number:?}, not {least}; see {}",
+                self.folder.display()
+            );
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    }
+
+    pub(crate) fn wait_slot(&self, slot: u64) {
+        self.wait("/eth/v1/beacon/headers/head", "/data/header/message/slot", slot);
+    }
+
+    pub(crate) fn log(&self, name: &str) -> String {
+        fs::read_to_string(self.folder.join(name)).unwrap()
+    }
+}
+
+pub(crate) fn kill(mut child: Child) {
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+/// Stops a process as an operator does; it must end well.
+pub(crate) fn stop(mut child: Child) {
+    let id = rustix::process::Pid::from_raw(child.id().cast_signed()).unwrap();
+    rustix::process::kill_process(id, rustix::process::Signal::TERM).unwrap();
+    assert!(child.wait().unwrap().success());
+}
+
+/// Waits until something holds.
+pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !holds() {
+        assert!(start.elapsed() < PATIENCE, "waited in vain for: {what}");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}

@@ -1,0 +1,296 @@
+//! `wren doctor`, `wren status` and the settings, each thing broken once: the line that is then seen, and its remedy.
+
+use super::{Scratch, wren, wren_fails, wren_ok};
+use std::fs;
+use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::fs::PermissionsExt;
+
+/// A port that nobody listens on.
+pub(crate) fn free_port() -> String {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    listener.local_addr().unwrap().port().to_string()
+}
+
+/// What the doctor says of a data folder with one key, after something was done to it.
+fn doctor(scratch: &Scratch, more: &[&str]) -> String {
+    let ports = [free_port(), free_port(), free_port()];
+    let (network, data) = (scratch.path("net"), scratch.path("data"));
+    let place = [
+        "doctor",
+        "--network",
+        &network,
+        "--datadir",
+        &data,
+        "--time-server",
+        "127.0.0.1:1",
+    ];
+    let ports = ["--http-port", &ports[0], "--port", &ports[1], "--quic-port", &ports[2]];
+    let output = wren(&[&place[..], &ports[..], more].concat(), b"");
+    String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap()
+}
+
+fn has(said: &str, mark: &str, name: &str, part: &str) {
+    let found = said
+        .lines()
+        .any(|line| line.starts_with(mark) && line.contains(name) && line.contains(part));
+    assert!(found, "no line '{mark} {name} … {part}' in\n{said}");
+}
+
+/// A network and a client's folder with a key.
+fn folder(name: &str) -> Scratch {
+    let scratch = Scratch::new(name);
+    let (network, data) = (scratch.path("net"), scratch.path("data"));
+    wren_ok(&["genesis", "--output", &network, "--validators", "8", "--keys", "8"]);
+    let (keys, password) = (scratch.path("net/keys-0"), scratch.path("net/keys-0/password.txt"));
+    let import = ["keys", "import", &keys, "--new-keys", "--password-file", &password];
+    wren_ok(&[&import[..], &["--network", &network, "--datadir", &data]].concat());
+    scratch
+}
+
+#[test]
+fn the_doctor_sees_what_is_broken_in_the_clients_folder() {
+    let scratch = folder("doctor");
+    let fees = [
+        "--suggested-fee-recipient",
+        "0x8943545177806ED17B9F23F0a21ee5948eCaa776",
+    ];
+    let said = doctor(&scratch, &fees);
+    for (name, part) in [
+        ("version", "preset"),
+        ("next fork", "none"),
+        ("page size", "bytes"),
+        ("keys", "1 key, only this user"),
+        ("slashing record", "whole"),
+        ("fee recipient", "set for every key"),
+    ] {
+        has(&said, "OK", name, part);
+    }
+    has(
+        &doctor(&scratch, &[]),
+        "MEND",
+        "fee recipient",
+        "--suggested-fee-recipient",
+    );
+
+    let secret = scratch.path("data/validator/local_secret");
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o644)).unwrap();
+    has(&doctor(&scratch, &fees), "MEND", "keys", &format!("chmod 600 {secret}"));
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
+    has(&doctor(&scratch, &fees), "OK", "keys", "only this user");
+
+    let moved = scratch.path("data/validator/elsewhere");
+    fs::rename(&secret, &moved).unwrap();
+    has(
+        &doctor(&scratch, &fees),
+        "MEND",
+        "keys",
+        "restore it, or import the keystores again",
+    );
+    fs::rename(&moved, &secret).unwrap();
+
+    let record = scratch.path("data/validator/slashing_protection.sqlite");
+    let whole = fs::read(&record).unwrap();
+    fs::write(&record, b"").unwrap();
+    has(
+        &doctor(&scratch, &fees),
+        "MEND",
+        "slashing record",
+        "emptied or damaged",
+    );
+    fs::remove_file(&record).unwrap();
+    has(
+        &doctor(&scratch, &fees),
+        "MEND",
+        "slashing record",
+        "there is no slashing protection database",
+    );
+    fs::write(&record, whole).unwrap();
+    fs::set_permissions(&record, fs::Permissions::from_mode(0o600)).unwrap();
+
+    let other = scratch.path("net");
+    fs::rename(&other, scratch.path("old")).unwrap();
+    wren_ok(&["genesis", "--output", &other, "--validators", "9"]);
+    has(&doctor(&scratch, &fees), "MEND", "slashing record", "another network");
+}
+
+#[test]
+fn the_doctor_asks_the_execution_client() {
+    let scratch = folder("doctor-engine");
+    let (port, jwt, wrong) = (free_port(), scratch.path("jwt.hex"), scratch.path("wrong.hex"));
+    let url = format!("http://127.0.0.1:{port}");
+    let engine = ["--execution-endpoint", &url, "--execution-jwt", &jwt];
+    has(
+        &doctor(&scratch, &engine),
+        "MEND",
+        "execution",
+        "cannot read the secret",
+    );
+    fs::write(&jwt, "ab".repeat(32)).unwrap();
+    fs::write(&wrong, "cd".repeat(32)).unwrap();
+    has(
+        &doctor(&scratch, &engine),
+        "MEND",
+        "execution",
+        "start the execution client",
+    );
+    has(&doctor(&scratch, &[]), "note", "execution", "not checked");
+    has(
+        &doctor(&scratch, &engine[..2]),
+        "MEND",
+        "execution",
+        "give --execution-jwt",
+    );
+
+    let program = std::env::var("WREN_BIN").unwrap_or_else(|_| env!("CARGO_BIN_EXE_wren").into());
+    let serve = [
+        "engine",
+        "--network",
+        &scratch.path("net"),
+        "--port",
+        &port,
+        "--jwt",
+        &jwt,
+    ];
+    let mut serving = std::process::Command::new(program)
+        .args(serve)
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let start = std::time::Instant::now();
+    while std::net::TcpStream::connect(format!("127.0.0.1:{port}")).is_err() {
+        assert!(start.elapsed().as_secs() < 60, "the engine does not listen");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    let answers = doctor(&scratch, &engine);
+    let refused = doctor(&scratch, &["--execution-endpoint", &url, "--execution-jwt", &wrong]);
+    let config = scratch.path("net/config.yaml");
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(
+        &config,
+        text.replace("DEPOSIT_CHAIN_ID: 973600", "DEPOSIT_CHAIN_ID: 17000"),
+    )
+    .unwrap();
+    let elsewhere = doctor(&scratch, &engine);
+    serving.kill().unwrap();
+    serving.wait().unwrap();
+    has(&answers, "OK", "execution", "chain 973600");
+    has(&refused, "MEND", "execution", "give both programs the same file");
+    has(&elsewhere, "MEND", "execution", "is on the chain 973600");
+}
+
+#[test]
+fn a_port_of_another_program_is_seen() {
+    let scratch = folder("doctor-ports");
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
+    let data = scratch.path("data");
+    let output = wren(
+        &[
+            "doctor",
+            "--datadir",
+            &data,
+            "--http-port",
+            &port,
+            "--time-server",
+            "127.0.0.1:1",
+        ],
+        b"",
+    );
+    assert_eq!(output.status.code(), Some(7));
+    has(
+        &String::from_utf8(output.stdout).unwrap(),
+        "MEND",
+        "ports",
+        &format!("{port} (TCP) is held by another"),
+    );
+}
+
+#[test]
+fn a_report_has_no_secrets() {
+    let scratch = folder("doctor-report");
+    let file = scratch.path("report.txt");
+    let said = doctor(&scratch, &["--report", &file, "--beacon-nodes", "http://127.0.0.1:1"]);
+    assert!(said.contains("read it before you pass it on"), "{said}");
+    let report = fs::read_to_string(&file).unwrap();
+    assert!(
+        report.contains("slashing record") && report.contains("\"healthy\": false"),
+        "{report}"
+    );
+    let secret = fs::read_to_string(scratch.path("data/validator/local_secret")).unwrap();
+    assert!(!report.contains(secret.trim()));
+    for entry in fs::read_dir(scratch.path("data/validator/keys")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        assert!(
+            !report.contains(name.trim_end_matches(".json")),
+            "a public key is in\n{report}"
+        );
+    }
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    let again = doctor(&scratch, &["--report", &file]);
+    assert!(again.contains("is there already"), "{again}");
+}
+
+#[test]
+fn the_status_works_with_everything_down() {
+    let scratch = folder("status-down");
+    let place = [
+        "--datadir",
+        &scratch.path("data"),
+        "--beacon-nodes",
+        "http://127.0.0.1:1",
+    ];
+    let output = wren(
+        &[&["status"], &place[..], &["--client-metrics", "http://127.0.0.1:1"]].concat(),
+        b"",
+    );
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(7), "{said}");
+    assert!(
+        said.contains("node        does not answer at http://127.0.0.1:1"),
+        "{said}"
+    );
+    assert!(
+        said.lines()
+            .last()
+            .unwrap()
+            .starts_with("TO DO       the node does not answer"),
+        "{said}"
+    );
+    let output = wren(&[&["status", "--json"], &place[..]].concat(), b"");
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&json["healthy"], &json["keys"]), (&false.into(), &1.into()));
+}
+
+#[test]
+fn settings_come_from_file_and_environment_under_one_name() {
+    let scratch = Scratch::new("settings");
+    let file = scratch.path("wren.toml");
+    fs::write(&file, "beacon-nodes = [\"http://127.0.0.1:1\"]\n").unwrap();
+    let output = wren(&["status", "--config-file", &file], b"");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("does not answer at http://127.0.0.1:1"));
+    fs::write(&file, "beacon-node = [\"http://127.0.0.1:1\"]\n").unwrap();
+    let refused = wren_fails(2, &["status", "--config-file", &file], b"");
+    assert!(refused.contains("there is no option --beacon-node"), "{refused}");
+    let example = super::root().join("packaging/wren.toml");
+    let help = wren_ok(&["node", "--help"]);
+    for line in fs::read_to_string(example).unwrap().lines() {
+        let name = line.trim_start_matches('#').trim_start().split(" = ").next().unwrap();
+        if line.contains(" = ") && !name.contains(' ') {
+            let known =
+                help.contains(&format!("--{name}")) || wren_ok(&["validator", "--help"]).contains(&format!("--{name}"));
+            assert!(known, "the example names --{name}, which there is not");
+        }
+    }
+}
+
+#[test]
+fn shells_and_man_know_the_commands() {
+    let scratch = Scratch::new("man");
+    assert!(wren_ok(&["completions", "bash"]).contains("--until-finalized-epoch"));
+    wren_ok(&["man", &scratch.path("man1")]);
+    let page = fs::read_to_string(scratch.path("man1/wren-keys-import.1")).unwrap();
+    assert!(
+        page.contains("slashing\\-history") || page.contains("slashing-history"),
+        "{page}"
+    );
+}
