@@ -77,7 +77,7 @@ pub fn run(options: Options) -> Result<()> {
         .context("cannot start the runtime")?;
     let stop = Stop::new();
     runtime.block_on(async {
-        let running = begin(options, stop.clone()).await?;
+        let running = Box::pin(begin(options, stop.clone())).await?;
         tokio::select! {
             signal = signalled() => {
                 tracing::info!("{signal}: stopping");

@@ -104,7 +104,7 @@ mod tests {
         assert_eq!(digests.at(39).fork, Fork::Fulu);
         assert_ne!(digests.at(39).digest, digests.at(40).digest);
         assert_eq!(digests.at(40).blobs_max, 15);
-        assert_eq!(digests.of(Default::default()), None);
+        assert_eq!(digests.of(ForkDigest::default()), None);
         assert_eq!(digests.phase0(), Some(digests.at(0).digest));
     }
 

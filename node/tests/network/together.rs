@@ -44,7 +44,7 @@ async fn follow(quic: bool) {
     let one = first.node.propose(slot, true).await;
     second.follows(one).await;
     first.node.attest(slot).await;
-    let two_minutes = std::time::Duration::from_secs(120);
+    let two_minutes = std::time::Duration::from_mins(2);
     let vote = tokio::time::timeout(two_minutes, async {
         loop {
             if let ChainEvent::Message(message) = heard.recv().await.unwrap() {

@@ -88,7 +88,7 @@ struct Waiting {
     message: Message,
     id: MessageId,
     source: PeerId,
-    _place: OwnedSemaphorePermit,
+    place: OwnedSemaphorePermit,
 }
 
 /// See the module.
@@ -155,7 +155,7 @@ impl Intake {
             message: *message,
             id: came.id,
             source: came.source,
-            _place: place,
+            place,
         };
         // There is room: a place was free. It fails when the node stops.
         queue.try_send(waiting).err().map(|_| MessageAcceptance::Ignore)
@@ -217,7 +217,7 @@ async fn submit(shared: Arc<Shared>, batch: Vec<Waiting>) {
     let mut rest = Vec::with_capacity(batch.len());
     for waiting in batch {
         messages.push(waiting.message);
-        rest.push((waiting.id, waiting.source, waiting._place));
+        rest.push((waiting.id, waiting.source, waiting.place));
     }
     let verdicts = shared.chain.submit(messages).await;
     for ((id, source, _place), verdict) in rest.into_iter().zip(verdicts) {

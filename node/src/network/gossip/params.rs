@@ -71,7 +71,7 @@ pub fn gossipsub(digests: &Digests, config: &Arc<Config>) -> Result<Gossipsub, S
         .gossip_lazy(6)
         .heartbeat_interval(Duration::from_millis(700))
         .heartbeat_initial_delay(Duration::from_millis(700))
-        .fanout_ttl(Duration::from_secs(60))
+        .fanout_ttl(Duration::from_mins(1))
         .history_length(6)
         .history_gossip(3)
         .duplicate_cache_time(Duration::from_millis(seen_ttl))

@@ -213,12 +213,11 @@ async fn read_answer(
     let mut bytes = 0;
     while (chunks.len() as u64) < most && bytes < ANSWER_BYTES_MAX {
         match reader.part(id, &shared.digests, shared.config()).await.map_err(blame)? {
-            None => break,
             // What came before it is good.
             Some(Part::Error(code, message)) if chunks.is_empty() => {
                 return Err(refused(shared, peer, code, &message));
             }
-            Some(Part::Error(..)) => break,
+            Some(Part::Error(..)) | None => break,
             Some(Part::Content(era, packed)) => {
                 bytes += packed.len();
                 let chunk = decode(shared, id.protocol.content(), era, packed).await?;

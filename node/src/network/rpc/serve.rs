@@ -20,7 +20,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
 /// How long a whole answer may take to be taken, so that nobody holds a place for ever.
-const SERVE_TIME: Duration = Duration::from_secs(300);
+const SERVE_TIME: Duration = Duration::from_mins(5);
 
 /// Answers one stream.
 pub(crate) async fn serve(shared: Arc<Shared>, opened: Opened) {
