@@ -50,14 +50,15 @@ fn all() -> std::ops::Range<u64> {
 #[tokio::test(flavor = "multi_thread")]
 async fn two_hundred_slots_come_from_good_and_bad_peers_and_the_bad_are_named() {
     let history = History::new(205, 2000, 0, None);
+    // All are idle at first, and so the first four are asked for the first four batches.
     let conducts = [
-        Conduct::Honest,
-        Conduct::Slow,
-        Conduct::Empty,
-        Conduct::Short,
         Conduct::Forger,
         Conduct::OtherChain,
+        Conduct::Empty,
+        Conduct::Short,
         Conduct::Leaver,
+        Conduct::Slow,
+        Conduct::Honest,
         Conduct::Honest,
     ];
     let peers = conducts.map(|conduct| Scripted::new(conduct, all())).into();
