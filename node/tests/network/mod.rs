@@ -1,11 +1,9 @@
 //! Nodes that run in one process and speak to each other over loopback.
 
-mod hostile;
 mod together;
 
 use crate::api::{Folder, Node, node_of_genesis};
 use consensus::Fork;
-use consensus::types::Root;
 use libp2p::multiaddr::Protocol;
 use libp2p::{Multiaddr, PeerId};
 use node::network::node_key::NodeKey;
@@ -71,14 +69,6 @@ impl Networked {
             (peers.len() >= count).then_some(peers)
         })
         .await
-    }
-
-    /// Waits until this is its head.
-    pub(crate) async fn follows(&self, root: Root) {
-        wait_for("the head", || {
-            (self.node.running.chain.snapshot().head.root == root).then_some(())
-        })
-        .await;
     }
 }
 

@@ -53,6 +53,8 @@ pub(crate) async fn serve(shared: Arc<Shared>, opened: Opened) {
             Err(failure) => tracing::debug!(%peer, "a request did not come: {failure}"),
         }
         let _ = timeout(super::stream::ACCEPT_TIME, stream.close()).await;
+        // A stream that is dropped with bytes unread is reset, and the peer would lose the answer.
+        reader.drain().await;
     };
     if timeout(SERVE_TIME, served).await.is_err() {
         tracing::debug!(%peer, protocol = id.protocol.name(), "an answer was given up: the peer takes it too slowly");

@@ -21,6 +21,9 @@ pub const PART_TIME: Duration = Duration::from_secs(15);
 /// How long a peer may take to accept one part of an answer: 10 MiB at 1 MiB/s.
 pub const ACCEPT_TIME: Duration = Duration::from_secs(10);
 
+/// How long what a peer sends behind its request is read: a round trip on a bad line.
+const DRAIN_TIME: Duration = Duration::from_secs(1);
+
 /// Bytes of an error message, at most. Spec: phase0/p2p-interface.md, `ErrorMessage`.
 pub const ERROR_MAX: usize = 256;
 
@@ -133,6 +136,15 @@ impl<S: AsyncRead + Unpin> Reader<S> {
             Ok(packed)
         };
         timeout(REQUEST_TIME, read).await.unwrap_or(Err(Failure::TimedOut))
+    }
+
+    /// Reads what still comes and throws it away, for a short time.
+    pub async fn drain(&mut self) {
+        let drain = async {
+            let mut bytes = [0; 256];
+            while let Ok(1..) = self.stream.read(&mut bytes).await {}
+        };
+        let _ = timeout(DRAIN_TIME, drain).await;
     }
 
     /// The next part of an answer; `None` at its end.
