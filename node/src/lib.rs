@@ -6,6 +6,7 @@
 
 pub mod api;
 pub mod chain;
+pub mod checkpoint;
 pub mod clock;
 mod disk;
 mod driver;
@@ -18,6 +19,7 @@ pub mod pools;
 pub mod produce;
 pub mod production;
 pub mod publish;
+mod room;
 pub mod run;
 pub mod start;
 pub mod stop;

@@ -1,11 +1,13 @@
 //! The chain thread: owns the fork choice and is its only writer. It waits for nothing but its queue; what is dear is
 //! done by workers and comes back as a value.
 
+use super::budget::Budget;
 use super::handle::{Chain, ChainEvent, Event, Imported, NewBlock};
 use super::import::{CheckedBlock, EngineAnswer, check_block};
 use super::message::{CheckedMessage, Effect};
 use super::pending::{For, Pending};
 use super::snapshot::{Ahead, Head, Snapshot};
+use super::states::epoch_of;
 use crate::disk::{Disk, Kept, Write};
 use crate::driver::{EngineDriver, Forkchoice};
 use crate::pools::Pools;
@@ -17,7 +19,7 @@ use consensus::keys::Keys;
 use consensus::slot_clock::Deadline;
 use consensus::ssz::Ssz;
 use consensus::types::{Checkpoint, Epoch, Hash32, Root, Slot};
-use consensus::{Fork, Invalid, ensure};
+use consensus::{Fork, Invalid, State, ensure};
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::sync::{Arc, PoisonError};
@@ -46,8 +48,14 @@ pub(crate) struct Actor {
     pub(crate) ahead_wanted: Option<(Root, Epoch)>,
     pub(crate) number: u64,
     pub(crate) disk: Disk,
-    /// Finalized states to be kept.
+    /// States to be kept on disk.
     pub(crate) states: SyncSender<Kept>,
+    /// The epoch of the last one of them.
+    pub(crate) stored_epoch: Epoch,
+    /// Which states stay in memory.
+    pub(crate) budget: Budget,
+    /// The block whose state a worker is making again.
+    pub(crate) state_wanted: Option<Root>,
     pub(crate) engine: EngineDriver,
     pub(crate) pools: Arc<Pools>,
     pub(crate) safe_slots: u64,
@@ -88,6 +96,7 @@ impl Actor {
             Event::Checked(checked) => self.on_checked(checked),
             Event::Executed(root, answer) => self.on_executed(root, answer),
             Event::Ahead(ahead) => self.on_ahead(ahead),
+            Event::State(root, state) => self.on_state(root, state),
             Event::Messages(messages) => messages.into_iter().for_each(|message| self.on_message(message)),
             Event::ProposerHead(slot, answer) => {
                 let head = self.store.get_head();
@@ -349,6 +358,9 @@ impl Actor {
                 self.put_aside(root, waiting, For::Columns, "its data columns are not here yet");
                 return;
             }
+            BlockAction::DelayUntilState(_) => {
+                Imported::Waiting("the state that it builds on cannot be made again now; hand it in again later".into())
+            }
             BlockAction::DelayUntilExecution => {
                 self.put_aside(root, waiting, For::Engine, "the execution client does not answer");
                 return;
@@ -370,7 +382,9 @@ impl Actor {
         silenced: &[u64],
     ) -> Result<(), Invalid> {
         let finalized = self.store.finalized_checkpoint();
+        let (root, state) = (valid.root(), Arc::clone(valid.state()));
         self.store.apply_block(valid)?;
+        self.budget_state(root, &state);
         for vote in votes {
             self.store.apply_attestation(vote);
         }
@@ -383,6 +397,64 @@ impl Actor {
             finalized.epoch
         );
         Ok(())
+    }
+
+    /// Counts a state that came, and drops those for which there is no room beside it.
+    fn budget_state(&mut self, root: Root, state: &Arc<State>) {
+        let Some(parent) = self.store.blocks().get(&root).map(|block| block.parent_root) else {
+            return;
+        };
+        let before = epoch_of(&self.store, &parent, state.slot);
+        self.budget.enter(root, parent, before, state);
+        let dropped = self.budget.shed(&self.needed_states(root));
+        let dropped: Vec<Arc<State>> = dropped.iter().filter_map(|root| self.store.drop_state(root)).collect();
+        self.store.limit_checkpoint_states(CHECKPOINT_STATES_MAX);
+        // A large state takes a while to free, if this was the last to hold it. Where there is no room it goes here.
+        if !dropped.is_empty() {
+            let _ = self.chain.work.push(Lane::Operation, Box::new(move || drop(dropped)));
+        }
+    }
+
+    /// Blocks whose states the fork choice asks for at any time.
+    fn needed_states(&self, new: Root) -> [Root; 6] {
+        let store = &self.store;
+        [
+            new,
+            self.ahead.root,
+            self.chain.snapshot().head.root,
+            store.finalized_checkpoint().root,
+            store.justified_checkpoint().root,
+            store.unrealized_justified_checkpoint().root,
+        ]
+    }
+
+    /// A worker has made a state again, for a head that went back to an old block.
+    fn on_state(&mut self, root: Root, state: Option<Arc<State>>) {
+        self.state_wanted = None;
+        if let Some(state) = state {
+            self.store.keep_state(root, Arc::clone(&state));
+            self.budget_state(root, &state);
+            self.changed = true;
+        }
+    }
+
+    /// Has a worker make the head's state again where it is not kept. Until it comes the old head stays.
+    fn want_state(&mut self, root: Root) {
+        if self.state_wanted.is_some() {
+            return;
+        }
+        self.state_wanted = Some(root);
+        let chain = self.chain.clone();
+        let job = Box::new(move || {
+            let state = chain.states.after(&chain.snapshot(), root);
+            if let Err(why) = &state {
+                tracing::error!(%why, %root, "the state of the head cannot be made again");
+            }
+            chain.tell_certainly(Event::State(root, state.ok()));
+        });
+        if self.chain.work.push(Lane::Block, job) == Err(Busy) {
+            self.state_wanted = None;
+        }
     }
 
     /// Writes a block that is in the fork choice; those who wait hear of it when it is on disk.
@@ -468,7 +540,7 @@ impl Actor {
         self.changed = false;
         let old = self.chain.snapshot();
         self.prune_where_finalized(old.finalized());
-        let Some(head) = self.head() else {
+        let Some(head) = self.head(&old) else {
             tracing::error!("the fork choice has lost its head; this is a bug, please report it");
             return;
         };
@@ -478,6 +550,7 @@ impl Actor {
         self.tell_engine(&old, &snapshot);
         if snapshot.head.root != old.head.root {
             self.disk.write(Write::Head(snapshot.head.slot, snapshot.head.root));
+            self.store_state(&snapshot);
             self.chain.publish_event(head_event(&old, &snapshot));
         }
         if snapshot.finalized() != old.finalized() {
@@ -489,7 +562,10 @@ impl Actor {
     /// What became final between two snapshots: the older one still has the blocks in between.
     fn write_finalized(&self, old: &Snapshot, new: &Snapshot) {
         let checkpoint = new.finalized();
-        let Some(state) = new.block(&checkpoint.root).map(|block| Arc::clone(&block.state)) else {
+        let Some(justified) = new
+            .block(&checkpoint.root)
+            .map(|block| block.current_justified_checkpoint)
+        else {
             return;
         };
         let mut blocks = Vec::new();
@@ -498,17 +574,26 @@ impl Actor {
             blocks.push((block.slot, block.root));
             next = old.block(&block.parent_root);
         }
-        if self.states.try_send((Arc::clone(&state), checkpoint.root)).is_err() {
-            tracing::debug!(
-                epoch = checkpoint.epoch,
-                "the state of this epoch is not kept: the one before is being written"
-            );
-        }
         self.disk.write(Write::Finalized {
             checkpoint,
             blocks,
-            state,
+            justified,
         });
+    }
+
+    /// Has the state of the first block of an epoch on the head's chain kept on disk, finalized or not: what is made
+    /// again, and a restart, need go no further back. One that leaves the chain later does no harm.
+    fn store_state(&mut self, snapshot: &Snapshot) {
+        let epoch = compute_epoch_at_slot(snapshot.head.slot);
+        let without_finality = epoch.saturating_sub(snapshot.finalized().epoch);
+        if epoch <= self.stored_epoch || without_finality > UNFINALIZED_EPOCHS_MAX {
+            return;
+        }
+        let kept = (Arc::clone(&snapshot.head_state), snapshot.head.root);
+        match self.states.try_send(kept) {
+            Ok(()) => self.stored_epoch = epoch,
+            Err(_) => tracing::debug!(epoch, "the state of this epoch waits: the one before is being written"),
+        }
     }
 
     fn prune_where_finalized(&mut self, before: Checkpoint) {
@@ -517,11 +602,10 @@ impl Actor {
             return;
         }
         self.store.prune();
-        let state = self
-            .store
-            .blocks()
-            .get(&finalized.root)
-            .map(|block| Arc::clone(&block.state));
+        let store = &self.store;
+        self.budget.retain(|root| store.state(root).is_some());
+        let of_checkpoint = store.checkpoint_state(&finalized).map(|checkpoint| &checkpoint.state);
+        let state = store.state(&finalized.root).or(of_checkpoint).map(Arc::clone);
         if let Some(state) = state {
             self.settle_keys(&state);
             self.pools.prune_operations(&state);
@@ -529,7 +613,7 @@ impl Actor {
     }
 
     /// Enters the keys of validators that are final.
-    fn settle_keys(&mut self, state: &consensus::State) {
+    fn settle_keys(&mut self, state: &State) {
         if state.validators.len() <= self.keys.len() {
             return;
         }
@@ -543,8 +627,13 @@ impl Actor {
         }
     }
 
-    fn head(&self) -> Option<Head> {
-        let root = self.store.get_head().root;
+    /// The head; for as long as its state is not at hand, the one before.
+    fn head(&mut self, old: &Snapshot) -> Option<Head> {
+        let mut root = self.store.get_head().root;
+        if self.store.state(&root).is_none() {
+            self.want_state(root);
+            root = old.head.root;
+        }
         let block = self.store.blocks().get(&root)?;
         Some(Head {
             root,
@@ -557,8 +646,7 @@ impl Actor {
 
     fn snapshot(&mut self, head: Head) -> Snapshot {
         let view = self.store.view().clone();
-        let block = view.blocks().get(&head.root);
-        let head_state = block.map_or_else(|| Arc::clone(&self.ahead.state), |block| Arc::clone(&block.state));
+        let head_state = Arc::clone(view.state(&head.root).unwrap_or(&self.ahead.state));
         let hash_of = |root: &Root| {
             view.blocks()
                 .get(root)
@@ -573,6 +661,8 @@ impl Actor {
             safe_block_hash: self.fast.get_safe_execution_block_hash(&self.store),
             finalized_block_hash: hash_of(&view.finalized_checkpoint().root),
             keys: Arc::clone(&self.keys),
+            state_bytes: self.budget.bytes(),
+            states: Arc::clone(&self.chain.states),
             view,
         }
     }
@@ -591,11 +681,7 @@ impl Actor {
         }
         self.ahead_wanted = Some(wanted);
         let (chain, config) = (self.chain.clone(), Arc::clone(self.store.config()));
-        let state = self
-            .store
-            .blocks()
-            .get(&head.root)
-            .map(|block| Arc::clone(&block.state));
+        let state = self.store.state(&head.root).map(Arc::clone);
         let (root, Some(state)) = (head.root, state) else {
             return;
         };
@@ -625,6 +711,14 @@ impl Actor {
 /// How long before the attestation deadline fast confirmation runs: the head must not change between it and the votes,
 /// and it takes some milliseconds.
 const CONFIRM_AHEAD_MS: u64 = 100;
+
+/// States of checkpoints that are kept for votes, besides those by which the choice goes: of the current epoch and the one
+/// before, on up to four branches.
+const CHECKPOINT_STATES_MAX: usize = 8;
+
+/// For how many epochs without finality states go on being written: two anchors are kept, of 1,024 epochs each, and the
+/// one that the finalized state counts from must stay.
+const UNFINALIZED_EPOCHS_MAX: u64 = 1536;
 
 /// The beginning of a root, enough to tell it from others at sight.
 fn short(root: &Root) -> String {

@@ -118,6 +118,8 @@ pub(crate) enum Event {
     Executed(Root, super::import::EngineAnswer),
     /// A worker has moved the head state on.
     Ahead(super::snapshot::Ahead),
+    /// A worker has made the state after this block again, or could not.
+    State(Root, Option<Arc<State>>),
     /// Workers have checked messages.
     Messages(Vec<super::message::CheckedMessage>),
     /// Which block should the proposer of this slot build on?

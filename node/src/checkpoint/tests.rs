@@ -1,0 +1,1 @@
+//! Checkpoints that are wrong, and servers that are.
