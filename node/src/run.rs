@@ -249,6 +249,8 @@ fn start_threads(
         states,
         stored_epoch: get_current_epoch(&parts.anchor.state),
         budget: Budget::new(memory.states),
+        pruned: beginning.snapshot.view.finalized_checkpoint(),
+        entered_slot: 0,
         state_wanted: None,
         engine: driver.clone(),
         pools: Arc::clone(pools),

@@ -8,6 +8,7 @@ mod blobs;
 mod chain;
 mod engine;
 mod finality;
+mod nonfinality;
 mod operations;
 mod packing;
 mod pools;

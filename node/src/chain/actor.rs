@@ -54,6 +54,10 @@ pub(crate) struct Actor {
     pub(crate) stored_epoch: Epoch,
     /// Which states stay in memory.
     pub(crate) budget: Budget,
+    /// The finalized checkpoint up to which the tree is pruned.
+    pub(crate) pruned: Checkpoint,
+    /// The slot of the clock in which a block was entered last.
+    pub(crate) entered_slot: Slot,
     /// The block whose state a worker is making again.
     pub(crate) state_wanted: Option<Root>,
     pub(crate) engine: EngineDriver,
@@ -384,6 +388,7 @@ impl Actor {
         let finalized = self.store.finalized_checkpoint();
         let (root, state) = (valid.root(), Arc::clone(valid.state()));
         self.store.apply_block(valid)?;
+        self.entered_slot = self.current_slot();
         self.budget_state(root, &state);
         for vote in votes {
             self.store.apply_attestation(vote);
@@ -415,17 +420,27 @@ impl Actor {
         }
     }
 
-    /// Blocks whose states the fork choice asks for at any time.
-    fn needed_states(&self, new: Root) -> [Root; 6] {
+    /// Blocks whose states the fork choice asks for at any time, and those that may be finalized next: the oldest state of
+    /// the tree must be there, for what was dropped is made of it.
+    fn needed_states(&self, new: Root) -> Vec<Root> {
         let store = &self.store;
-        [
+        let head = self.chain.snapshot().head;
+        let mut needed = vec![
             new,
             self.ahead.root,
-            self.chain.snapshot().head.root,
+            head.root,
             store.finalized_checkpoint().root,
             store.justified_checkpoint().root,
             store.unrealized_justified_checkpoint().root,
-        ]
+        ];
+        let epoch = compute_epoch_at_slot(head.slot);
+        // Spec: phase0/beacon-chain.md, `weigh_justification_and_finalization`: of four epochs one becomes final.
+        let of_epoch = |back: u64| {
+            let epoch = epoch.checked_sub(back)?;
+            store.blocks().get_checkpoint_block(&head.root, epoch)
+        };
+        needed.extend((0..4).filter_map(of_epoch));
+        needed
     }
 
     /// A worker has made a state again, for a head that went back to an old block.
@@ -539,7 +554,7 @@ impl Actor {
     fn update_head(&mut self) {
         self.changed = false;
         let old = self.chain.snapshot();
-        self.prune_where_finalized(old.finalized());
+        self.prune_where_finalized();
         let Some(head) = self.head(&old) else {
             tracing::error!("the fork choice has lost its head; this is a bug, please report it");
             return;
@@ -596,16 +611,21 @@ impl Actor {
         }
     }
 
-    fn prune_where_finalized(&mut self, before: Checkpoint) {
+    fn prune_where_finalized(&mut self) {
         let finalized = self.store.finalized_checkpoint();
-        if finalized == before {
+        if finalized == self.pruned {
             return;
         }
+        if self.store.state(&finalized.root).is_none() {
+            // It is what all others are made of again; a moment later it is there.
+            self.want_state(finalized.root);
+            return;
+        }
+        self.pruned = finalized;
         self.store.prune();
         let store = &self.store;
         self.budget.retain(|root| store.state(root).is_some());
-        let of_checkpoint = store.checkpoint_state(&finalized).map(|checkpoint| &checkpoint.state);
-        let state = store.state(&finalized.root).or(of_checkpoint).map(Arc::clone);
+        let state = store.state(&finalized.root).map(Arc::clone);
         if let Some(state) = state {
             self.settle_keys(&state);
             self.pools.prune_operations(&state);
@@ -677,6 +697,12 @@ impl Actor {
         // sync committees and exits: take its own state, which costs nothing.
         let own = head_epoch == epoch && self.ahead.root != head.root;
         if at_hand && !own || self.ahead_wanted == Some(wanted) {
+            return;
+        }
+        // While blocks of the past come one after the other, none of them stays the head: moving each on to today would
+        // cost more than all of them together.
+        let catching_up = head_epoch.saturating_add(2) < epoch && self.entered_slot == self.current_slot();
+        if catching_up {
             return;
         }
         self.ahead_wanted = Some(wanted);

@@ -1,7 +1,7 @@
 //! A checkpoint from another node's Beacon API.
 
 use super::http::{Download, Limits};
-use super::{BLOCK_BYTES_MAX, Raw, STATE_BYTES_MAX};
+use super::{BLOCK_BYTES_MAX, Raw};
 use anyhow::{Context as _, Result, bail, ensure};
 use consensus::Config;
 use consensus::constants::FAR_FUTURE_EPOCH;
@@ -35,7 +35,7 @@ pub async fn fetch(url: &str, config: &Config, folder: &Path, limits: &Limits) -
     tracing::info!("fetching the checkpoint's state from {}", download.name());
     let file = folder.join("checkpoint.part");
     let state = download
-        .file(&path, "application/octet-stream", STATE_BYTES_MAX, &file)
+        .file(&path, "application/octet-stream", limits.state_bytes, &file)
         .await
         .context("the state after the finalized block")?;
     Ok(Raw { state, block })

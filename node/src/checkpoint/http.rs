@@ -25,8 +25,12 @@ pub struct Limits {
     pub attempts: u32,
     /// The pause before that.
     pub pause: Duration,
-    /// Fewer bytes than this a second, over a minute or more, and a state would take hours: better ask another server.
+    /// Fewer bytes than this a second and a state would take hours: better ask another server.
     pub rate: u64,
+    /// How long a download may take before its rate counts.
+    pub grace: Duration,
+    /// Largest state that is taken.
+    pub state_bytes: u64,
 }
 
 impl Default for Limits {
@@ -37,6 +41,8 @@ impl Default for Limits {
             attempts: 5,
             pause: Duration::from_secs(2),
             rate: 10_000,
+            grace: Duration::from_mins(1),
+            state_bytes: super::STATE_BYTES_MAX,
         }
     }
 }
@@ -241,7 +247,7 @@ impl Download {
             }
             sink.write(&data).map_err(Failed::Final)?;
             progress.tell(&self.name);
-            if progress.is_slow(self.limits.rate) {
+            if progress.is_slow(&self.limits) {
                 let why = anyhow!(
                     "{} sends fewer than {} bytes a second: ask another",
                     self.name,
@@ -329,8 +335,8 @@ impl Progress {
         self.received / seconds
     }
 
-    fn is_slow(&self, least: u64) -> bool {
-        self.since.elapsed() > Duration::from_mins(1) && self.rate() < least
+    fn is_slow(&self, limits: &Limits) -> bool {
+        self.since.elapsed() > limits.grace && self.rate() < limits.rate
     }
 
     fn tell(&mut self, name: &str) {

@@ -110,10 +110,18 @@ pub fn verify(raw: &Raw, config: &Config, genesis_validators_root: Root) -> Resu
         "the checkpoint's state has root {root}, its block says {}: they do not belong together",
         message.state_root
     );
+    let block_root = message.hash_tree_root(state.at);
+    let mut header = state.latest_block_header;
+    header.state_root = root;
+    let of_state = header.hash_tree_root(state.at);
+    ensure!(
+        of_state == block_root,
+        "the checkpoint's block is {block_root}, the latest block of its state {of_state}: they do not belong together"
+    );
     state.prepare();
     Ok(Verified {
         anchor: Anchor {
-            root: message.hash_tree_root(state.at),
+            root: block_root,
             block: message.clone(),
             state: Arc::new(state),
         },
