@@ -77,11 +77,12 @@ struct Beginning {
     keys: Arc<Keys>,
     ahead: Arc<Ahead>,
     snapshot: Arc<Snapshot>,
+    budget: Budget,
 }
 
 impl Beginning {
     /// At a point of the chain that is trusted.
-    fn at(anchor: &Anchor, config: &Arc<Config>, now_ms: u64, states: &Arc<States>) -> Result<Self> {
+    fn at(anchor: &Anchor, config: &Arc<Config>, now_ms: u64, states: &Arc<States>, memory: Memory) -> Result<Self> {
         let mut store = anchor.store(config)?;
         store.on_tick_ms(now_ms);
         let mut keys = Keys::of(&anchor.state)?;
@@ -116,6 +117,7 @@ impl Beginning {
             keys,
             ahead,
             snapshot,
+            budget: Budget::new(memory.states),
         })
     }
 }
@@ -163,7 +165,7 @@ pub async fn start(parts: Parts, stop: Stop) -> Result<Running> {
 pub async fn start_within(parts: Parts, memory: Memory, stop: Stop) -> Result<Running> {
     let clock = Clock::new(&parts.config, parts.anchor.state.genesis_time);
     let states = Arc::new(States::new(parts.storage.clone()));
-    let beginning = Beginning::at(&parts.anchor, &parts.config, clock.now_ms(), &states)?;
+    let beginning = Beginning::at(&parts.anchor, &parts.config, clock.now_ms(), &states, memory)?;
     let (events, events_end) = sync_channel(EVENTS_MAX);
     let chain = Chain {
         config: Arc::clone(&parts.config),
@@ -176,7 +178,7 @@ pub async fn start_within(parts: Parts, memory: Memory, stop: Stop) -> Result<Ru
     };
     let pools = Arc::new(Pools::new());
     let (driver, ends) = EngineDriver::new();
-    let threads = start_threads(&parts, memory, beginning, &chain, &pools, &driver, events_end, &stop)?;
+    let threads = start_threads(&parts, beginning, &chain, &pools, &driver, events_end, &stop)?;
     let engine = parts.engine;
     tokio::spawn(driver::run(
         driver,
@@ -209,7 +211,6 @@ pub async fn start_within(parts: Parts, memory: Memory, stop: Stop) -> Result<Ru
 /// The threads: disk, states, workers, chain.
 fn start_threads(
     parts: &Parts,
-    memory: Memory,
     beginning: Beginning,
     chain: &Chain,
     pools: &Arc<Pools>,
@@ -248,7 +249,7 @@ fn start_threads(
         disk,
         states,
         stored_epoch: get_current_epoch(&parts.anchor.state),
-        budget: Budget::new(memory.states),
+        budget: beginning.budget,
         pruned: beginning.snapshot.view.finalized_checkpoint(),
         entered_slot: 0,
         state_wanted: None,

@@ -21,11 +21,15 @@ fn config() -> Config {
 
 /// A state and its block, as bytes: they belong together, whoever signed.
 fn checkpoint(change: impl FnOnce(&mut BeaconState)) -> Raw {
+    checkpoint_at(SLOT, change)
+}
+
+fn checkpoint_at(slot: Slot, change: impl FnOnce(&mut BeaconState)) -> Raw {
     let (fork, config) = (Fork::Altair, config());
     let mut block = BeaconBlock::new(fork);
-    block.slot = SLOT;
+    block.slot = slot;
     let mut beacon = BeaconState::new(fork);
-    beacon.slot = SLOT;
+    beacon.slot = slot;
     beacon.genesis_validators_root = GENESIS_ROOT;
     let version = config.compute_fork_version(0);
     beacon.fork = ForkInfo {
@@ -34,7 +38,7 @@ fn checkpoint(change: impl FnOnce(&mut BeaconState)) -> Raw {
         epoch: 0,
     };
     beacon.latest_block_header = BeaconBlockHeader {
-        slot: SLOT,
+        slot,
         body_root: BeaconBlockBody::new(fork).hash_tree_root(fork),
         ..BeaconBlockHeader::default()
     };
@@ -348,4 +352,29 @@ async fn a_server_with_another_fork_schedule_is_refused_in_plain_words() {
         .unwrap();
     change("HEZE_FORK_VERSION", "0x80000000".into()).await.unwrap();
     change("SOMETHING_ELSE", "7".into()).await.unwrap();
+}
+
+#[test]
+fn a_node_begins_again_at_the_checkpoint_that_it_kept() {
+    // Not at the start of its epoch: the slots after it were empty.
+    let slot = SLOT + 3;
+    let raw = checkpoint_at(slot, |_| {});
+    let verified = verify(&raw, &config(), GENESIS_ROOT).unwrap();
+    let folder = Folder::new();
+    let identity = storage::Identity::of(GENESIS_ROOT);
+    let storage = Storage::open(&folder.0, &identity, &storage::Options::default()).unwrap();
+    assert!(Anchor::stored(&storage).unwrap().is_none());
+    keep(&storage, &verified).unwrap();
+    // A later state on disk is not final.
+    let mut later = State::clone(&verified.anchor.state);
+    later.slot += SLOTS_PER_EPOCH;
+    storage.save_state(&later, &Bytes([1; 32])).unwrap();
+    let anchor = Anchor::stored(&storage).unwrap().unwrap();
+    assert_eq!((anchor.root, anchor.state.slot), (verified.anchor.root, slot));
+    let store = anchor.store(&Arc::new(config())).unwrap();
+    let finalized = store.finalized_checkpoint();
+    assert_eq!((finalized.root, finalized.epoch), (anchor.root, 40));
+    // What builds on it counts as its descendant, though the epoch began before it.
+    let of_epoch = store.blocks().get_checkpoint_block(&anchor.root, 40);
+    assert_eq!(of_epoch, Some(anchor.root));
 }
