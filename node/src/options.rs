@@ -114,6 +114,9 @@ pub async fn begin(options: Options, stop: Stop) -> Result<Running> {
         .map(|path| read_genesis(path, &config))
         .transpose()?;
     let root = genesis_root(genesis.as_ref(), wanted.genesis_validators_root)?;
+    if wanted.resync && wanted.checkpoint.is_none() && genesis.is_none() {
+        bail!("--resync leaves nothing to start from: give a checkpoint by --checkpoint-sync-url with it");
+    }
     if wanted.resync {
         Storage::remove(&options.datadir)?;
         tracing::info!("the database in {} was dropped", options.datadir.display());
