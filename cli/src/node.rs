@@ -2,10 +2,12 @@
 
 use crate::exit::Failure;
 use crate::{logging, network};
+use ::node::checkpoint::{Source, parse_wss};
 use ::node::network::options::{TARGET_PEERS, static_peer};
 use ::node::network::{NetworkOptions, bootnodes};
-use ::node::options::{Address, EngineChoice, Options};
+use ::node::options::{Address, EngineChoice, Options, StartOptions};
 use clap::Args as ClapArgs;
+use consensus::config::PUBLIC_NETWORKS;
 use consensus::types::ExecutionAddress;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -25,6 +27,33 @@ pub(crate) struct Args {
     /// The genesis state, where --network is not a folder that has it
     #[arg(long, value_name = "FILE")]
     genesis_state: Option<PathBuf>,
+
+    /// Start from the finalized checkpoint of this Beacon API, whose operator you trust
+    #[arg(long, value_name = "URL", help_heading = "Where to start")]
+    checkpoint_sync_url: Option<String>,
+    /// Start from the SSZ of this state …
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "checkpoint_block",
+        conflicts_with = "checkpoint_sync_url"
+    )]
+    #[arg(help_heading = "Where to start")]
+    checkpoint_state: Option<PathBuf>,
+    /// … and of the signed block that it is the state of
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "checkpoint_state",
+        help_heading = "Where to start"
+    )]
+    checkpoint_block: Option<PathBuf>,
+    /// A checkpoint that the chain must have; another chain stops the node
+    #[arg(long, value_name = "ROOT:EPOCH", help_heading = "Where to start")]
+    wss_checkpoint: Option<String>,
+    /// Drop the database first and start anew; keys and the record of what was signed stay
+    #[arg(long, help_heading = "Where to start")]
+    resync: bool,
 
     /// The execution client's Engine API; repeat it for others to fall back on
     #[arg(long, value_name = "URL", help_heading = "Execution client")]
@@ -97,6 +126,9 @@ pub(crate) struct Args {
     #[arg(long, value_name = "PORT", default_value_t = 8008, help_heading = "Monitoring")]
     metrics_port: u16,
 
+    /// Megabytes that the node may use: sizes the caches of states and blocks
+    #[arg(long, value_name = "MB")]
+    max_memory: Option<u64>,
     /// error, warn, info, debug or trace
     #[arg(long, value_name = "LEVEL", default_value = "info")]
     log_level: String,
@@ -132,7 +164,14 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
     logging::start(&args.log_level)?;
     let config = network::load(&args.network)?;
     let in_folder = PathBuf::from(&args.network).join("genesis.ssz");
-    let genesis_state = args.genesis_state.or_else(|| in_folder.exists().then_some(in_folder));
+    let genesis_state = args.genesis_state.clone();
+    let genesis_state = genesis_state.or_else(|| in_folder.exists().then_some(in_folder));
+    let start = start_options(&args)?;
+    let peers = if args.alone {
+        None
+    } else {
+        Some(network_options(&args)?)
+    };
     let engine = if args.dev_engine {
         EngineChoice::Dev
     } else {
@@ -141,15 +180,11 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
             jwt: args.execution_jwt,
         }
     };
-    let peers = if args.alone {
-        None
-    } else {
-        Some(network_options(&args)?)
-    };
     let options = Options {
         config,
         datadir: args.datadir.join("node"),
         genesis_state,
+        start,
         engine,
         safe_slots: args.safe_slots_to_import_optimistically,
         fee_recipient: args.suggested_fee_recipient.unwrap_or_default(),
@@ -166,4 +201,34 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
     };
     ::node::options::run(options).map_err(|error| Failure::running(format!("{error:#}")))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Where the node starts from, if not from a genesis state.
+fn start_options(args: &Args) -> Result<StartOptions, Failure> {
+    let checkpoint = match (
+        &args.checkpoint_sync_url,
+        &args.checkpoint_state,
+        &args.checkpoint_block,
+    ) {
+        (Some(url), _, _) => Some(Source::Url(url.clone())),
+        (None, Some(state), Some(block)) => Some(Source::Files {
+            state: state.clone(),
+            block: block.clone(),
+        }),
+        _ => None,
+    };
+    let wss = args.wss_checkpoint.as_deref().map(parse_wss).transpose();
+    let wss = wss.map_err(|error| Failure::usage(format!("--wss-checkpoint: {error:#}")))?;
+    // A folder or file of that name comes first, as for the config.
+    let is_built_in = !PathBuf::from(&args.network).exists();
+    let built_in = PUBLIC_NETWORKS
+        .iter()
+        .find(|(name, _)| is_built_in && *name == args.network);
+    Ok(StartOptions {
+        genesis_validators_root: built_in.map(|(_, root)| *root),
+        checkpoint,
+        wss,
+        resync: args.resync,
+        max_memory: args.max_memory.map(|megabytes| megabytes.saturating_mul(1 << 20)),
+    })
 }

@@ -3,9 +3,9 @@
 
 use crate::chain::Imported;
 use crate::stop::Stop;
-use consensus::helpers::misc::compute_epoch_at_slot;
+use consensus::helpers::misc::{compute_epoch_at_slot, compute_start_slot_at_epoch};
 use consensus::ssz::Ssz;
-use consensus::types::{BlobSidecar, Checkpoint, DataColumnSidecar, Root, SignedBeaconBlock, Slot};
+use consensus::types::{BlobSidecar, Checkpoint, DataColumnSidecar, Epoch, Root, SignedBeaconBlock, Slot};
 use consensus::{Config, Fork, State};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -31,11 +31,11 @@ pub(crate) enum Write {
     },
     /// The head.
     Head(Slot, Root),
-    /// A new finalized checkpoint, the blocks of its chain since the one before, and its state.
+    /// A new finalized checkpoint, the blocks of its chain since the one before, and what its state justifies.
     Finalized {
         checkpoint: Checkpoint,
         blocks: Vec<(Slot, Root)>,
-        state: Arc<State>,
+        justified: Checkpoint,
     },
     /// The stop was orderly: written last.
     CleanStop,
@@ -65,7 +65,10 @@ impl Disk {
 /// A state to be kept, with the root of its latest block.
 pub(crate) type Kept = (Arc<State>, Root);
 
-/// The life of the thread that keeps finalized states: it takes seconds for a large one, which blocks must not wait for.
+/// Epochs of which every state is kept on disk; of older ones that of every 32nd.
+const STATE_EPOCHS: u64 = 64;
+
+/// The life of the thread that keeps states: it takes seconds for a large one, which blocks must not wait for.
 /// Ends when nobody can hand in more, or when the disk fails.
 pub(crate) fn run_states(storage: &Storage, states: &Receiver<Kept>, stop: &Stop) {
     while let Ok((state, root)) = states.recv() {
@@ -75,6 +78,11 @@ pub(crate) fn run_states(storage: &Storage, states: &Receiver<Kept>, stop: &Stop
                 stop.fail(format!("cannot write a state: {error}"));
                 return;
             }
+        }
+        let old = compute_epoch_at_slot(state.slot).saturating_sub(STATE_EPOCHS);
+        if let Err(error) = storage.prune_states(compute_start_slot_at_epoch(old)) {
+            stop.fail(format!("cannot drop old states: {error}"));
+            return;
         }
     }
 }
@@ -94,6 +102,7 @@ pub(crate) fn run(storage: &Storage, config: &Config, writes: &Receiver<Write>, 
 fn write_all(storage: &Storage, config: &Config, writes: Vec<Write>) -> storage::Result<()> {
     let mut batch = storage.batch();
     let mut answers = Vec::new();
+    let mut finalized = None;
     for write in writes {
         match write {
             Write::Block {
@@ -104,7 +113,7 @@ fn write_all(storage: &Storage, config: &Config, writes: Vec<Write>) -> storage:
                 answers: waiting,
             } => {
                 let fork = config.fork_at_epoch(compute_epoch_at_slot(block.message.slot));
-                storage.put_sidecars(&stored_sidecars(fork, &root, &columns, &blobs))?;
+                put_sidecars(storage, &stored_sidecars(fork, &root, &columns, &blobs))?;
                 batch.put_block(&root, fork, &block);
                 answers.extend(waiting);
             }
@@ -112,13 +121,14 @@ fn write_all(storage: &Storage, config: &Config, writes: Vec<Write>) -> storage:
             Write::Finalized {
                 checkpoint,
                 blocks,
-                state,
+                justified,
             } => {
                 for (slot, root) in blocks {
                     batch.set_canonical(slot, &root);
                 }
                 batch.set_finalized(&checkpoint);
-                batch.set_justified(&state.current_justified_checkpoint);
+                batch.set_justified(&justified);
+                finalized = Some(checkpoint.epoch);
             }
             Write::CleanStop => batch.set_clean_stop(true),
         }
@@ -128,7 +138,49 @@ fn write_all(storage: &Storage, config: &Config, writes: Vec<Write>) -> storage:
         // Whoever asked may have gone.
         let _ = answer.send(Imported::Done);
     }
+    if let Some(epoch) = finalized {
+        prune(storage, config, epoch)?;
+    }
     Ok(())
+}
+
+/// Columns and blobs are the first that a disk running full goes without: they can be fetched again.
+fn put_sidecars(storage: &Storage, sidecars: &[StoredSidecar]) -> storage::Result<()> {
+    if sidecars.is_empty() {
+        return Ok(());
+    }
+    match storage.put_sidecars(sidecars) {
+        Err(error @ storage::Error::DiskLow { .. }) => {
+            tracing::warn!("columns are not kept: {error}");
+            Ok(())
+        }
+        done => done,
+    }
+}
+
+/// Slots that pruning goes through at once: after a long pause the rest follows with the next finalized epochs, so that
+/// no block waits for it.
+const PRUNE_SLOTS_MAX: u64 = 4096;
+
+/// Epochs before the finalized one of which blocks stay in any case: a restart replays them from a state of every 32nd
+/// epoch, twice over in case one is missing.
+const REPLAY_EPOCHS: u64 = 64;
+
+/// Drops blocks and sidecars from before the windows in which they are served, a piece at a time.
+///
+/// Spec: fulu/p2p-interface.md, `DataColumnSidecarsByRange v1`; phase0/p2p-interface.md, `BeaconBlocksByRange v1`.
+fn prune(storage: &Storage, config: &Config, finalized: Epoch) -> storage::Result<()> {
+    let start = |epochs: u64| compute_start_slot_at_epoch(finalized.saturating_sub(epochs));
+    let of_columns = config
+        .min_epochs_for_data_column_sidecars_requests
+        .max(config.min_epochs_for_blob_sidecars_requests);
+    storage.prune_sidecars(start(of_columns))?;
+    let of_blocks = config.compute_min_epochs_for_block_requests().max(REPLAY_EPOCHS);
+    let wanted = start(of_blocks);
+    let Some(oldest) = storage.blocks_in(0..wanted).next().transpose()? else {
+        return Ok(());
+    };
+    storage.prune_blocks(wanted.min(oldest.slot.saturating_add(PRUNE_SLOTS_MAX)))
 }
 
 fn stored_sidecars(

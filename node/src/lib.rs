@@ -7,6 +7,7 @@
 pub mod api;
 pub mod builder;
 pub mod chain;
+pub mod checkpoint;
 pub mod clock;
 pub mod custody;
 mod disk;
@@ -21,6 +22,7 @@ pub mod pools;
 pub mod produce;
 pub mod production;
 pub mod publish;
+mod room;
 pub mod run;
 pub mod start;
 pub mod stop;

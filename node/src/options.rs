@@ -2,16 +2,18 @@
 
 use crate::api::http::raise_descriptor_limit;
 use crate::builder::Builder;
+use crate::checkpoint;
 use crate::clock::{self, Clock};
 use crate::execution::{DevEngine, Engine};
 use crate::forks;
 use crate::network::NetworkOptions;
 use crate::network::node_key::NodeKey;
-use crate::run::{Parts, Running, start};
+use crate::run::{Memory, Parts, Running, start_within};
 use crate::start::{Anchor, decode_state};
 use crate::stop::Stop;
 use anyhow::{Context as _, Result, bail};
-use consensus::types::ExecutionAddress;
+use consensus::config::public_network;
+use consensus::types::{Checkpoint, ExecutionAddress, Root};
 use consensus::{Config, State};
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
@@ -43,6 +45,21 @@ pub enum EngineChoice {
     },
 }
 
+/// How a node starts, besides from its genesis.
+#[derive(Clone, Debug, Default)]
+pub struct StartOptions {
+    /// The root that tells the chain, where it is known without a genesis state.
+    pub genesis_validators_root: Option<Root>,
+    /// A checkpoint to begin with where the folder holds no chain.
+    pub checkpoint: Option<checkpoint::Source>,
+    /// A checkpoint that the chain must have.
+    pub wss: Option<Checkpoint>,
+    /// Drop the database first.
+    pub resync: bool,
+    /// Bytes that the node may use, for the caches that it can size.
+    pub max_memory: Option<u64>,
+}
+
 /// What an operator chooses; see `wren node --help`.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -52,6 +69,8 @@ pub struct Options {
     pub datadir: PathBuf,
     /// A genesis state to begin with where the folder holds no chain.
     pub genesis_state: Option<PathBuf>,
+    /// Where else to begin, and within what.
+    pub start: StartOptions,
     /// The execution client.
     pub engine: EngineChoice,
     /// See `Parts`.
@@ -98,22 +117,40 @@ pub async fn begin(options: Options, stop: Stop) -> Result<Running> {
     // First of all: the database opens hundreds of files.
     raise_descriptor_limit();
     let config = Arc::new(options.config);
-    let genesis = genesis(options.genesis_state.as_deref(), &config)?;
-    let root = genesis.genesis_validators_root;
-    check_forks(&config, genesis.genesis_time)?;
-    let storage = Storage::open(&options.datadir, &Identity::of(root), &storage::Options::default())?;
-    let engine = Arc::new(match &options.engine {
-        EngineChoice::Dev => Engine::Dev(Arc::new(DevEngine::of_genesis(&config, &genesis)?)),
-        EngineChoice::Http { endpoints, jwt } => Engine::http(endpoints, jwt.as_deref(), clock::unix_seconds)?,
+    let (wanted, memory) = (
+        &options.start,
+        options.start.max_memory.map_or_else(Memory::default, Memory::of),
+    );
+    let genesis = options
+        .genesis_state
+        .as_deref()
+        .map(|path| read_genesis(path, &config))
+        .transpose()?;
+    let root = genesis_root(genesis.as_ref(), wanted.genesis_validators_root)?;
+    if wanted.resync && wanted.checkpoint.is_none() && genesis.is_none() {
+        bail!("--resync leaves nothing to start from: give a checkpoint by --checkpoint-sync-url with it");
+    }
+    if wanted.resync {
+        Storage::remove(&options.datadir)?;
+        tracing::info!("the database in {} was dropped", options.datadir.display());
+    }
+    let of_storage = storage::Options {
+        block_cache: memory.block_cache,
+        ..storage::Options::default()
+    };
+    let storage = Storage::open(&options.datadir, &Identity::of(root), &of_storage)?;
+    let engine = Arc::new(match (&options.engine, &genesis) {
+        (EngineChoice::Dev, Some(genesis)) => Engine::Dev(Arc::new(DevEngine::of_genesis(&config, genesis)?)),
+        (EngineChoice::Dev, None) => bail!("the built-in engine needs the genesis state of its chain"),
+        (EngineChoice::Http { endpoints, jwt }, _) => Engine::http(endpoints, jwt.as_deref(), clock::unix_seconds)?,
     });
+    let anchor = find_anchor(&storage, &config, wanted, genesis, root).await?;
+    check_forks(&config, anchor.state.genesis_time)?;
     let builder = options.builder.as_deref().map(Builder::new).transpose()?.map(Arc::new);
     if let Some(builder) = &builder {
         tracing::info!("payloads of the builder {} may be taken", builder.name());
     }
-    let anchor = match Anchor::stored(&storage)? {
-        Some(anchor) => anchor,
-        None => Anchor::genesis(genesis)?,
-    };
+    let wss = still_ahead(wanted.wss, &anchor)?;
     tracing::info!("starting from slot {}", anchor.block.slot);
     if let Engine::Dev(engine) = &*engine
         && anchor.state.slot > 0
@@ -121,7 +158,7 @@ pub async fn begin(options: Options, stop: Stop) -> Result<Running> {
         // It keeps nothing of its own on disk.
         engine.trust(anchor.state.at, &anchor.state.latest_execution_payload_header);
     }
-    let mut running = start(
+    let mut running = start_within(
         Parts {
             config,
             anchor,
@@ -131,9 +168,13 @@ pub async fn begin(options: Options, stop: Stop) -> Result<Running> {
             safe_slots: options.safe_slots,
             builder,
         },
+        memory,
         stop,
     )
     .await?;
+    if let Some(wss) = wss {
+        running.watch_wss(wss);
+    }
     if let Some(network) = options.network {
         let key = NodeKey::load_or_create(&network.folder)?;
         running.connect(&key, network).await?;
@@ -185,17 +226,102 @@ fn check_forks(config: &Config, genesis_time: u64) -> Result<()> {
     Ok(())
 }
 
-/// A state of the largest network is a third of this.
-const STATE_BYTES_MAX: u64 = 1 << 30;
-
-/// The genesis state, which tells the network and is where a new chain begins.
-fn genesis(file: Option<&Path>, config: &Config) -> Result<State> {
-    let Some(path) = file else {
+/// Where the node begins: at the newest final state of its database, else at a checkpoint, else at genesis.
+async fn find_anchor(
+    storage: &Storage,
+    config: &Arc<Config>,
+    wanted: &StartOptions,
+    genesis: Option<State>,
+    root: Root,
+) -> Result<Anchor> {
+    let is_public = public_network(&root).is_some();
+    if let Some(anchor) = Anchor::stored(storage)? {
+        check_age(&anchor, config, is_public)?;
+        return Ok(anchor);
+    }
+    if let Some(source) = &wanted.checkpoint {
+        let verified = load_checkpoint(source, config, root, storage.dir()).await?;
+        check_age(&verified.anchor, config, is_public)?;
+        checkpoint::keep(storage, &verified)?;
+        return Ok(verified.anchor);
+    }
+    let Some(genesis) = genesis else {
         bail!(
-            "there is no chain to start from: give a genesis state by --genesis-state, or a --network folder with \
-             genesis.ssz"
+            "there is no chain to start from: give a recent checkpoint by --checkpoint-sync-url (the Beacon API of a node \
+             that you trust), or by --checkpoint-state and --checkpoint-block; on a local network a genesis state by \
+             --genesis-state, or a --network folder with genesis.ssz"
         );
     };
+    let anchor = Anchor::genesis(genesis)?;
+    check_age(&anchor, config, is_public)?;
+    storage.save_state(&anchor.state, &anchor.root)?;
+    Ok(anchor)
+}
+
+/// Refuses a start that is too old to be safe; where nobody's money is at stake it only warns.
+fn check_age(anchor: &Anchor, config: &Config, is_public: bool) -> Result<()> {
+    let clock = Clock::new(config, anchor.state.genesis_time);
+    match checkpoint::check_age(&anchor.state, config, clock.epoch().unwrap_or(0)) {
+        Err(why) if is_public => Err(why),
+        Err(why) => {
+            tracing::warn!("{why:#}; this is no public network, so the node goes on");
+            Ok(())
+        }
+        Ok(()) => Ok(()),
+    }
+}
+
+/// Gets a checkpoint and verifies it.
+async fn load_checkpoint(
+    source: &checkpoint::Source,
+    config: &Arc<Config>,
+    root: Root,
+    folder: &Path,
+) -> Result<checkpoint::Verified> {
+    let raw = match source {
+        checkpoint::Source::Url(url) => checkpoint::fetch(url, config, folder, &checkpoint::Limits::default()).await?,
+        checkpoint::Source::Files { state, block } => checkpoint::read_files(state, block)?,
+    };
+    let config = Arc::clone(config);
+    // A large state takes seconds to decode and hash, and signals are to be heard meanwhile.
+    let verified = tokio::task::spawn_blocking(move || checkpoint::verify(&raw, &config, root));
+    let verified = verified.await.context("the checkpoint could not be verified")??;
+    let slot = verified.anchor.block.slot;
+    tracing::info!(
+        "the checkpoint of slot {slot}, block {}, is verified",
+        verified.anchor.root
+    );
+    Ok(verified)
+}
+
+/// What of the checkpoint that an operator names finality has still to pass; an error if the start shows another chain.
+fn still_ahead(wss: Option<Checkpoint>, anchor: &Anchor) -> Result<Option<Checkpoint>> {
+    match wss {
+        Some(wss) if !checkpoint::check_wss(&anchor.state, anchor.root, &wss)? => Ok(Some(wss)),
+        _ => Ok(None),
+    }
+}
+
+/// Which chain it is.
+fn genesis_root(genesis: Option<&State>, known: Option<Root>) -> Result<Root> {
+    let of_state = genesis.map(|state| state.genesis_validators_root);
+    match (of_state, known) {
+        (Some(of_state), Some(known)) if of_state != known => bail!(
+            "the genesis state is of another network than --network: its genesis validators root is {of_state}, not {known}"
+        ),
+        (Some(root), _) | (None, Some(root)) => Ok(root),
+        (None, None) => bail!(
+            "--network does not say which chain it is: give its genesis state by --genesis-state, or a folder with \
+             genesis.ssz"
+        ),
+    }
+}
+
+/// A state of the largest network is a third of this.
+const STATE_BYTES_MAX: u64 = checkpoint::STATE_BYTES_MAX;
+
+/// The genesis state, which tells the network and is where a new chain begins.
+fn read_genesis(path: &Path, config: &Config) -> Result<State> {
     let length = fs::metadata(path)
         .with_context(|| format!("cannot read {}", path.display()))?
         .len();

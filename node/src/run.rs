@@ -2,7 +2,10 @@
 
 use crate::api::{self, Alone, ApiContext, ApiOptions, Network};
 use crate::builder::Builder;
-use crate::chain::{Actor, Ahead, Chain, Event, Head, Imported, NewBlock, Pending, Sidecars, Snapshot, Source, States};
+use crate::chain::{
+    Actor, Ahead, Budget, Chain, Event, Head, Imported, NewBlock, Pending, Sidecars, Snapshot, Source, States,
+};
+use crate::checkpoint;
 use crate::clock::Clock;
 use crate::custody::Custody;
 use crate::disk::{self, Disk};
@@ -14,6 +17,7 @@ use crate::network::node_key::NodeKey;
 use crate::network::{self, NetworkHandle, NetworkOptions};
 use crate::pools::Pools;
 use crate::produce::Producer;
+use crate::room;
 use crate::start::{Anchor, blocks_after};
 use crate::stop::Stop;
 use crate::sync::{self, SyncStatus};
@@ -24,7 +28,7 @@ use consensus::fork_choice::{FastConfirmationStore, Store};
 use consensus::gossip::Seen;
 use consensus::helpers::accessors::get_current_epoch;
 use consensus::keys::Keys;
-use consensus::types::ExecutionAddress;
+use consensus::types::{Checkpoint, ExecutionAddress};
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex};
@@ -89,11 +93,12 @@ struct Beginning {
     keys: Arc<Keys>,
     ahead: Arc<Ahead>,
     snapshot: Arc<Snapshot>,
+    budget: Budget,
 }
 
 impl Beginning {
     /// At a point of the chain that is trusted.
-    fn at(anchor: &Anchor, config: &Arc<Config>, now_ms: u64) -> Result<Self> {
+    fn at(anchor: &Anchor, config: &Arc<Config>, now_ms: u64, states: &Arc<States>, memory: Memory) -> Result<Self> {
         let mut store = anchor.store(config)?;
         store.on_tick_ms(now_ms);
         let mut keys = Keys::of(&anchor.state)?;
@@ -119,6 +124,8 @@ impl Beginning {
             safe_block_hash: fast.get_safe_execution_block_hash(&store),
             finalized_block_hash: head.block_hash,
             keys: Arc::clone(&keys),
+            state_bytes: 0,
+            states: Arc::clone(states),
         });
         Ok(Beginning {
             store,
@@ -126,14 +133,55 @@ impl Beginning {
             keys,
             ahead,
             snapshot,
+            budget: Budget::new(memory.states),
         })
+    }
+}
+
+/// What a node may keep in memory, in bytes, of what it can make again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Memory {
+    /// States after blocks, beside the one whole state that they share.
+    pub states: usize,
+    /// The database's block cache.
+    pub block_cache: usize,
+}
+
+const MB: usize = 1 << 20;
+
+impl Default for Memory {
+    /// With a registry of 2.2 million, two epoch transitions and ten blocks.
+    fn default() -> Self {
+        Memory {
+            states: 256 * MB,
+            block_cache: 32 * MB,
+        }
+    }
+}
+
+impl Memory {
+    /// The share of a total that an operator grants by `--max-memory`: an eighth for states, a thirty-second for the block
+    /// cache, both within what is of use. The rest is the one whole state, keys, votes, pools and buffers, whose size the
+    /// network decides on.
+    pub fn of(max_memory: u64) -> Self {
+        let total = usize::try_from(max_memory).unwrap_or(usize::MAX);
+        Memory {
+            states: (total / 8).clamp(16 * MB, 1024 * MB),
+            block_cache: (total / 32).clamp(8 * MB, 64 * MB),
+        }
     }
 }
 
 /// Starts the threads and tasks of a node, in the runtime that it is called in, and replays what the database holds.
 pub async fn start(parts: Parts, stop: Stop) -> Result<Running> {
+    start_within(parts, Memory::default(), stop).await
+}
+
+/// The same with limits on what it keeps in memory.
+pub async fn start_within(parts: Parts, memory: Memory, stop: Stop) -> Result<Running> {
     let clock = Clock::new(&parts.config, parts.anchor.state.genesis_time);
-    let beginning = Beginning::at(&parts.anchor, &parts.config, clock.now_ms())?;
+    let states = Arc::new(States::new(parts.storage.clone()));
+    let beginning = Beginning::at(&parts.anchor, &parts.config, clock.now_ms(), &states, memory)?;
     let (events, events_end) = sync_channel(EVENTS_MAX);
     let chain = Chain {
         config: Arc::clone(&parts.config),
@@ -142,7 +190,7 @@ pub async fn start(parts: Parts, stop: Stop) -> Result<Running> {
         events,
         subscribers: broadcast::channel(SUBSCRIBERS_BEHIND_MAX).0,
         work: Work::new(),
-        states: Arc::new(States::default()),
+        states,
         custody: Custody::stored(Arc::clone(&parts.config), &parts.storage)?,
         columns: Arc::default(),
         wants: broadcast::channel(WANTS_MAX).0,
@@ -169,6 +217,7 @@ pub async fn start(parts: Parts, stop: Stop) -> Result<Running> {
         parts.builder,
     );
     let producer = Arc::new(producer);
+    tokio::spawn(room::watch(parts.storage.clone(), chain.clock, stop.clone()));
     tokio::spawn(tick(chain.clone(), Arc::clone(&producer), stop.clone()));
     Ok(Running {
         chain,
@@ -223,6 +272,11 @@ fn start_threads(
         number: 0,
         disk,
         states,
+        stored_epoch: get_current_epoch(&parts.anchor.state),
+        budget: beginning.budget,
+        pruned: beginning.snapshot.view.finalized_checkpoint(),
+        entered_slot: 0,
+        state_wanted: None,
         engine: driver.clone(),
         pools: Arc::clone(pools),
         safe_slots: parts.safe_slots,
@@ -278,6 +332,11 @@ impl Running {
         tokio::spawn(async move {
             api::serve(listener, context, &ApiOptions::default()).await;
         });
+    }
+
+    /// Compares the chain with a checkpoint that the operator trusts, once finality has passed it.
+    pub fn watch_wss(&self, wss: Checkpoint) {
+        tokio::spawn(checkpoint::watch_wss(self.chain.clone(), wss, self.stop.clone()));
     }
 
     /// Stops in order: no new events, what waits for the disk is written, the clean stop last.

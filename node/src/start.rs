@@ -2,11 +2,12 @@
 
 use anyhow::{Context as _, Result, bail};
 use consensus::fork_choice::Store;
+use consensus::helpers::misc::compute_start_slot_at_epoch;
 use consensus::ssz::Ssz;
 use consensus::types::{BeaconBlock, Checkpoint, Root, SignedBeaconBlock, Slot};
 use consensus::{Config, Fork, State};
 use std::sync::Arc;
-use storage::Storage;
+use storage::{StateId, Storage};
 
 /// A point of the chain that is trusted: a block and the state after it.
 #[derive(Debug)]
@@ -38,9 +39,19 @@ impl Anchor {
         })
     }
 
-    /// The newest state that the database holds, with its block; `None` in a new one. All that is kept there is final.
+    /// The newest state in the database that is final, with its block; `None` where there is none. States of later blocks
+    /// are there too, but nothing is final that was not when it was written: a node that began at one of them could not
+    /// leave its chain any more.
     pub fn stored(storage: &Storage) -> Result<Option<Self>> {
-        let Some(id) = storage.states()?.last().copied() else {
+        let finalized = storage.finalized()?;
+        let mut newest = None;
+        for id in storage.states()?.into_iter().rev() {
+            if is_final(storage, &id, finalized.as_ref())? {
+                newest = Some(id);
+                break;
+            }
+        }
+        let Some(id) = newest else {
             return Ok(None);
         };
         let state = storage.state(&id)?;
@@ -71,6 +82,17 @@ impl Anchor {
             root: self.root,
         }
     }
+}
+
+/// Whether a stored state is the genesis or on the finalized chain.
+fn is_final(storage: &Storage, id: &StateId, finalized: Option<&Checkpoint>) -> Result<bool> {
+    let Some(finalized) = finalized else {
+        return Ok(id.slot == 0);
+    };
+    let is_before = id.slot <= compute_start_slot_at_epoch(finalized.epoch);
+    Ok(id.slot == 0
+        || id.block_root == finalized.root
+        || is_before && storage.canonical(id.slot)? == Some(id.block_root))
 }
 
 /// Decodes a state whose fork is that of its slot by the network's schedule.

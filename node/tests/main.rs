@@ -10,6 +10,7 @@ mod discovery;
 mod engine;
 mod finality;
 mod network;
+mod nonfinality;
 mod operations;
 mod packing;
 mod pools;

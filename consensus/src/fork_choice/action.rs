@@ -6,6 +6,7 @@
 use super::attestation::ValidAttestation;
 use super::block::ValidBlock;
 use super::payload::{ValidEnvelope, ValidPayloadAttestation};
+use super::store::Stopped;
 use crate::Invalid;
 use crate::types::{Hash32, Root, Slot};
 
@@ -57,6 +58,8 @@ pub enum BlockAction {
     DelayUntilPayload(Root),
     /// The engine is silent, or does not know the terminal block yet.
     DelayUntilExecution,
+    /// The state after this block is needed for the check and not kept: compute it again and ask once more.
+    DelayUntilState(Root),
     /// It is wrong.
     Reject(Invalid),
 }
@@ -93,6 +96,7 @@ impl BlockAction {
                 Invalid::new("parent payload", format!("that of {root} is missing"))
             }
             BlockAction::DelayUntilExecution => Invalid::new("execution engine", "no answer"),
+            BlockAction::DelayUntilState(root) => Stopped::State(root).into(),
         })
     }
 }
@@ -102,7 +106,7 @@ impl BlockAction {
 pub enum EnvelopeAction {
     /// Enter it.
     Accept(ValidEnvelope),
-    /// Its block is not known.
+    /// Its block is not known, or the state after it not kept.
     DelayUntilBlock(Root),
     /// Its blob data is not here.
     DelayUntilColumns,
@@ -156,6 +160,8 @@ pub enum AttestationAction {
     DelayUntilSlot(Slot),
     /// It vouches for a payload that is not here.
     DelayUntilPayload(Root),
+    /// The state after this block is needed for the check and not kept: compute it again and ask once more.
+    DelayUntilState(Root),
     /// It is too old.
     Ignore(Invalid),
     /// It is wrong.
@@ -175,6 +181,7 @@ impl AttestationAction {
             AttestationAction::DelayUntilPayload(root) => {
                 Invalid::new("attested payload", format!("that of {root} is missing"))
             }
+            AttestationAction::DelayUntilState(root) => Stopped::State(root).into(),
         })
     }
 }
@@ -186,7 +193,7 @@ pub enum PayloadAttestationAction {
     Accept(ValidPayloadAttestation),
     /// It is about another slot than its block's: valid, and without effect.
     Ignore,
-    /// Its block is not known.
+    /// Its block is not known, or the state after it not kept.
     DelayUntilBlock(Root),
     /// It is wrong.
     Reject(Invalid),

@@ -2,7 +2,7 @@
 
 use super::action::AttestationAction;
 use super::node::Node;
-use super::store::{CheckpointState, Store, View};
+use super::store::{CheckpointState, Stopped, Store, View};
 use crate::fork::Fork;
 use crate::helpers::accessors::get_indexed_attestation;
 use crate::helpers::misc::compute_epoch_at_slot;
@@ -44,8 +44,7 @@ impl View {
         if let Err(action) = self.validate_on_attestation(&attestation.data, is_from_block) {
             return *action;
         }
-        let checked = self.validate_voters(ctx, attestation);
-        checked.map_or_else(AttestationAction::Reject, AttestationAction::Accept)
+        self.validate_voters(ctx, attestation)
     }
 
     /// The second half of `validate_attestation`: who voted, and the signature. For a vote that `DelayUntilSlot` put off,
@@ -53,12 +52,20 @@ impl View {
     /// again when its time has come.
     ///
     /// Spec: phase0/fork-choice.md, `on_attestation`, from `store_target_checkpoint_state` on.
-    pub fn validate_voters(&self, ctx: &mut Context, attestation: &Attestation) -> Result<ValidAttestation, Invalid> {
+    pub fn validate_voters(&self, ctx: &mut Context, attestation: &Attestation) -> AttestationAction {
+        match self.check_voters(ctx, attestation) {
+            Ok(valid) => AttestationAction::Accept(valid),
+            Err(Stopped::Wrong(why)) => AttestationAction::Reject(why),
+            Err(Stopped::State(root)) => AttestationAction::DelayUntilState(root),
+        }
+    }
+
+    fn check_voters(&self, ctx: &mut Context, attestation: &Attestation) -> Result<ValidAttestation, Stopped> {
         let target_state = self.compute_checkpoint_state(attestation.data.target)?;
         let indexed = get_indexed_attestation(&target_state.state, attestation)?;
         is_valid_attestation(&target_state.state, ctx, attestation, &indexed.attesting_indices)?;
         ctx.verify_collected()?;
-        self.vote_of(indexed, target_state)
+        Ok(self.vote_of(indexed, target_state)?)
     }
 
     fn vote_of(
@@ -148,10 +155,9 @@ impl View {
             first.data,
             second.data
         );
-        let justified = self.blocks.get(&self.justified_checkpoint.root);
-        let state = &justified
-            .ok_or_else(|| Invalid::new("justified block", "it is not known"))?
-            .state;
+        // Where the state after the justified block is not kept, that of the checkpoint knows the same validators.
+        let state = self.states.get(&self.justified_checkpoint.root);
+        let state = state.unwrap_or(&self.justified.state);
         is_valid_indexed_attestation(state, ctx, first)?;
         is_valid_indexed_attestation(state, ctx, second)?;
         ctx.verify_collected()?;

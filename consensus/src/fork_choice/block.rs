@@ -3,7 +3,7 @@
 use super::action::BlockAction;
 use super::node::{ExecutionStatus, Node};
 use super::payload::ValidPayloadAttestation;
-use super::store::{CheckpointState, Store, View, empty_payload_votes, payload_hashes};
+use super::store::{CheckpointState, Stopped, Store, View, empty_payload_votes, payload_hashes};
 use crate::fork::Fork;
 use crate::helpers::misc::{compute_epoch_at_slot, compute_start_slot_at_epoch};
 use crate::optimistic::is_optimistic_candidate_block;
@@ -28,6 +28,7 @@ pub struct ValidBlock {
     finalized_checkpoint: Checkpoint,
     /// States of checkpoints that it may justify.
     checkpoint_states: Vec<(Checkpoint, Arc<CheckpointState>)>,
+    state: Arc<State>,
     payload_votes: Vec<ValidPayloadAttestation>,
     /// Whether the engine has yet to judge the payload; see `BlockAction::with_verdicts`.
     pub optimistic: bool,
@@ -43,7 +44,7 @@ impl ValidBlock {
 
     /// The state after it.
     pub fn state(&self) -> &Arc<State> {
-        &self.node.state
+        &self.state
     }
 }
 
@@ -74,8 +75,9 @@ impl View {
         match checked {
             Ok(valid) => BlockAction::Accept(Box::new(valid)),
             // The engine may learn of the terminal block later.
-            Err(why) if why.rule == POW_BLOCK_AVAILABLE => BlockAction::DelayUntilExecution,
-            Err(why) => BlockAction::Reject(why),
+            Err(Stopped::Wrong(why)) if why.rule == POW_BLOCK_AVAILABLE => BlockAction::DelayUntilExecution,
+            Err(Stopped::Wrong(why)) => BlockAction::Reject(why),
+            Err(Stopped::State(root)) => BlockAction::DelayUntilState(root),
         }
     }
 
@@ -122,11 +124,12 @@ impl View {
         signed_block: &SignedBeaconBlock,
         root: Root,
         get_pow_block: impl Fn(&Hash32) -> Option<PowBlock>,
-    ) -> Result<ValidBlock, Invalid> {
+    ) -> Result<ValidBlock, Stopped> {
         let block = &signed_block.message;
-        let (state, _) = state_transition(&parent.state, signed_block, ctx, true)?;
+        let parent_state = self.need_state(&parent.root)?;
+        let (state, _) = state_transition(parent_state, signed_block, ctx, true)?;
         let fork = state.at;
-        if fork == Fork::Bellatrix && is_merge_transition_block(&parent.state, &block.body) {
+        if fork == Fork::Bellatrix && is_merge_transition_block(parent_state, &block.body) {
             validate_merge_block(&self.config, block, get_pow_block)?;
         }
         let pulled_up = compute_unrealized_checkpoints(&state, &self.config)?;
@@ -162,8 +165,8 @@ impl View {
             current_justified_checkpoint: state.current_justified_checkpoint,
             unrealized_justification: justified,
             block_timeliness: [false; 2],
+            finalized_checkpoint,
             payload_votes: empty_payload_votes(fork),
-            state: Arc::new(state),
         };
         Ok(ValidBlock {
             node,
@@ -171,6 +174,7 @@ impl View {
             unrealized_finalized_checkpoint: pulled_up.finalized_checkpoint,
             finalized_checkpoint,
             checkpoint_states,
+            state: Arc::new(state),
             payload_votes,
             optimistic: false,
             received_ms: None,
@@ -197,7 +201,8 @@ impl View {
         let is_current_slot = self.slot_at(received_ms) == block.slot;
         let time_into_slot_ms = self.time_into_slot_ms(received_ms);
         let deadlines = [
-            self.config.get_attestation_due_ms(block.state.at),
+            self.config
+                .get_attestation_due_ms(self.config.fork_at_epoch(compute_epoch_at_slot(block.slot))),
             self.config.get_payload_attestation_due_ms(),
         ];
         deadlines.map(|deadline| is_current_slot && time_into_slot_ms < deadline)
@@ -239,6 +244,7 @@ impl Store {
             self.view.blocks.mark_valid(parent);
         }
         self.view.blocks.insert(node)?;
+        self.view.states.insert(root, block.state);
         self.votes.add_block();
         for vote in &block.payload_votes {
             self.apply_payload_attestation(vote);

@@ -1,9 +1,7 @@
 //! What fork choice knows about one block.
 
 use crate::constants::{PAYLOAD_STATUS_EMPTY, PAYLOAD_STATUS_FULL, PAYLOAD_STATUS_PENDING};
-use crate::state::State;
 use crate::types::{Checkpoint, Hash32, Root, Slot, ValidatorIndex};
-use std::sync::Arc;
 
 /// Whether a node of the fork choice has decided on its block's payload.
 ///
@@ -98,10 +96,10 @@ pub struct Node {
     pub unrealized_justification: Checkpoint,
     /// Whether it came before the attestation and the payload attestation deadline of its slot.
     pub block_timeliness: [bool; 2],
+    /// `finalized_checkpoint` of its post-state.
+    pub finalized_checkpoint: Checkpoint,
     /// Votes on its payload, from Gloas on.
     pub payload_votes: Option<Box<PayloadVotes>>,
-    /// Its post-state.
-    pub state: Arc<State>,
 }
 
 impl Node {

@@ -2,11 +2,12 @@
 
 use super::action::{EnvelopeAction, ExecutionVerdict, PayloadAttestationAction};
 use super::node::{ExecutionStatus, Node};
-use super::store::{Store, View};
+use super::store::{Stopped, Store, View};
 use crate::helpers::accessors::get_ptc;
 use crate::helpers::votes::is_valid_indexed_payload_attestation;
 use crate::preset::{DATA_AVAILABILITY_TIMELY_THRESHOLD, PAYLOAD_TIMELY_THRESHOLD};
 use crate::signing::Context;
+use crate::state::State;
 use crate::transition::NewPayloadRequest;
 use crate::transition::block::verify_execution_payload_envelope;
 use crate::types::{
@@ -32,8 +33,8 @@ pub struct ValidPayloadAttestation {
 }
 
 /// All positions of these validators in the committee of the block's slot.
-fn positions_of(block: &Node, slot: Slot, voters: &[ValidatorIndex]) -> Result<Vec<usize>, Invalid> {
-    let ptc = get_ptc(&block.state, slot)?;
+fn positions_of(state: &State, slot: Slot, voters: &[ValidatorIndex]) -> Result<Vec<usize>, Invalid> {
+    let ptc = get_ptc(state, slot)?;
     let places = ptc.iter().enumerate().filter(|(_, member)| voters.contains(member));
     Ok(places.map(|(place, _)| place).collect())
 }
@@ -94,7 +95,10 @@ impl View {
             let detail = format!("for {beacon_block_root}, whose payload is in the block");
             return (EnvelopeAction::Reject(Invalid::new("envelope fork", detail)), None);
         }
-        let verified = verify_execution_payload_envelope(&block.state, ctx, signed_envelope);
+        let Some(state) = self.states.get(&beacon_block_root) else {
+            return (EnvelopeAction::DelayUntilBlock(beacon_block_root), None);
+        };
+        let verified = verify_execution_payload_envelope(state, ctx, signed_envelope);
         match verified.and_then(|request| ctx.verify_collected().map(|()| request)) {
             Ok(request) => (
                 EnvelopeAction::Accept(ValidEnvelope { beacon_block_root }),
@@ -120,7 +124,10 @@ impl View {
         if data.slot != block.slot {
             return PayloadAttestationAction::Ignore;
         }
-        match self.payload_vote(ctx, block, message, is_from_block) {
+        let Some(state) = self.states.get(&data.beacon_block_root) else {
+            return PayloadAttestationAction::DelayUntilBlock(data.beacon_block_root);
+        };
+        match self.payload_vote(ctx, (block, state), message, is_from_block) {
             Ok(positions) => PayloadAttestationAction::Accept(ValidPayloadAttestation { data, positions }),
             Err(why) => PayloadAttestationAction::Reject(Invalid::new(
                 why.rule,
@@ -132,7 +139,7 @@ impl View {
     fn payload_vote(
         &self,
         ctx: &mut Context,
-        block: &Node,
+        (block, state): (&Node, &State),
         message: &PayloadAttestationMessage,
         is_from_block: bool,
     ) -> Result<Vec<usize>, Invalid> {
@@ -142,7 +149,7 @@ impl View {
             "payload vote fork",
             "its payload is in the block"
         );
-        let positions = positions_of(block, slot, &[message.validator_index])?;
+        let positions = positions_of(state, slot, &[message.validator_index])?;
         ensure!(
             !positions.is_empty(),
             "payload committee member",
@@ -156,7 +163,7 @@ impl View {
                 data: message.data,
                 signature: message.signature,
             };
-            is_valid_indexed_payload_attestation(&block.state, ctx, &indexed)?;
+            is_valid_indexed_payload_attestation(state, ctx, &indexed)?;
             ctx.verify_collected()?;
         }
         Ok(positions)
@@ -166,7 +173,7 @@ impl View {
     pub(super) fn payload_votes_of_block(
         &self,
         payload_attestations: &[PayloadAttestation],
-    ) -> Result<Vec<ValidPayloadAttestation>, Invalid> {
+    ) -> Result<Vec<ValidPayloadAttestation>, Stopped> {
         let mut votes = Vec::with_capacity(payload_attestations.len());
         for attestation in payload_attestations {
             let data = attestation.data;
@@ -174,7 +181,7 @@ impl View {
             let Some(block) = block.filter(|block| block.slot == data.slot && block.payload_votes.is_some()) else {
                 continue;
             };
-            let ptc = get_ptc(&block.state, data.slot)?;
+            let ptc = get_ptc(self.need_state(&block.root)?, data.slot)?;
             let voted = ptc
                 .iter()
                 .zip(attestation.aggregation_bits.iter())

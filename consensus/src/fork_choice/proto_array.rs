@@ -9,8 +9,8 @@ use crate::types::{Epoch, Hash32, Root, Slot};
 use crate::{Invalid, ensure};
 use std::collections::HashMap;
 
-/// Blocks kept at most: 145 days without finality at one block a slot. Far more than memory for their states, but votes
-/// must be able to count on it.
+/// Blocks kept at most: 145 days without finality at one block a slot. Their states are kept apart, and few of them; a
+/// block itself takes some 400 bytes, and votes must be able to count on it.
 const NODES_MAX: usize = 1 << 20;
 
 /// The blocks from the finalized one on.
@@ -102,10 +102,14 @@ impl ProtoArray {
         })
     }
 
-    /// The checkpoint block of `epoch` in the chain of `root`. Spec: phase0/fork-choice.md, `get_checkpoint_block`.
+    /// The checkpoint block of `epoch` in the chain of `root`. For an epoch that began before the oldest block kept it is
+    /// that one: a node may begin at a block in the middle of an epoch, which then is its finalized checkpoint, and all
+    /// blocks descend from it.
+    ///
+    /// Spec: phase0/fork-choice.md, `get_checkpoint_block`.
     pub fn get_checkpoint_block(&self, root: &Root, epoch: Epoch) -> Option<Root> {
         let place = self.place(root)?;
-        let ancestor = self.ancestor_at(place, compute_start_slot_at_epoch(epoch))?;
+        let ancestor = self.ancestor_at(place, compute_start_slot_at_epoch(epoch)).unwrap_or(0);
         Some(self.nodes[ancestor].root)
     }
 

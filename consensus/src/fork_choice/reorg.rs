@@ -38,8 +38,12 @@ impl Store {
         if equivocating.is_empty() {
             return 0;
         }
-        let count = get_committee_count_per_slot(&head.state, compute_epoch_at_slot(head.slot));
-        let committees = (0..count).filter_map(|index| get_beacon_committee(&head.state, head.slot, index).ok());
+        // Asked about the head and blocks near it, whose states their owner keeps.
+        let Some(state) = self.states.get(&head.root) else {
+            return 0;
+        };
+        let count = get_committee_count_per_slot(state, compute_epoch_at_slot(head.slot));
+        let committees = (0..count).filter_map(|index| get_beacon_committee(state, head.slot, index).ok());
         let mut weight: Gwei = 0;
         for committee in committees {
             let members = committee.iter().map(|index| ValidatorIndex::from(*index));

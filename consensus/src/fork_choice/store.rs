@@ -63,10 +63,36 @@ pub struct View {
     pub(super) unrealized_finalized_checkpoint: Checkpoint,
     pub(super) proposer_boost_root: Root,
     pub(super) blocks: ProtoArray,
+    /// States after blocks: of all that are here, unless the owner drops some. Spec: `block_states` of the `Store`.
+    pub(super) states: HashMap<Root, Arc<State>>,
     /// The state of the justified checkpoint, by which votes weigh.
     pub(super) justified: Arc<CheckpointState>,
     /// Only checkpoints from the finalized epoch on, of blocks that are here.
     pub(super) checkpoint_states: HashMap<Checkpoint, Arc<CheckpointState>>,
+}
+
+/// Why a check cannot go on.
+#[derive(Debug)]
+pub(super) enum Stopped {
+    /// Something is wrong.
+    Wrong(Invalid),
+    /// The state after this block is needed and not kept.
+    State(Root),
+}
+
+impl From<Invalid> for Stopped {
+    fn from(why: Invalid) -> Self {
+        Stopped::Wrong(why)
+    }
+}
+
+impl From<Stopped> for Invalid {
+    fn from(stopped: Stopped) -> Self {
+        match stopped {
+            Stopped::Wrong(why) => why,
+            Stopped::State(root) => Invalid::new("state kept", format!("the one after block {root} is not")),
+        }
+    }
 }
 
 /// The fork choice: the view with the votes, which decide on the head. One thread owns and changes it.
@@ -150,8 +176,8 @@ impl Store {
             current_justified_checkpoint: anchor_state.current_justified_checkpoint,
             unrealized_justification: checkpoint,
             block_timeliness: [true, true],
+            finalized_checkpoint: anchor_state.finalized_checkpoint,
             payload_votes: empty_payload_votes(fork),
-            state: Arc::clone(&anchor_state),
         })?;
         let justified = Arc::new(CheckpointState::new(Arc::clone(&anchor_state)));
         let since_genesis = u128::from(anchor_state.slot) * u128::from(config.slot_duration_ms) / 1000;
@@ -167,6 +193,7 @@ impl Store {
             proposer_boost_root: Root::ZERO,
             blocks,
             checkpoint_states: HashMap::from([(checkpoint, Arc::clone(&justified))]),
+            states: HashMap::from([(root, anchor_state)]),
             justified,
             config,
         };
@@ -260,7 +287,31 @@ impl Store {
         let (blocks, finalized) = (&view.blocks, view.finalized_checkpoint.epoch);
         view.checkpoint_states
             .retain(|checkpoint, _| checkpoint.epoch >= finalized && blocks.get(&checkpoint.root).is_some());
+        view.states.retain(|root, _| blocks.get(root).is_some());
         before - view.blocks.len()
+    }
+
+    /// Drops the state after a block, if it is kept. The block stays; a check that needs the state asks for it with
+    /// `DelayUntilState`.
+    pub fn drop_state(&mut self, root: &Root) -> Option<Arc<State>> {
+        self.view.states.remove(root)
+    }
+
+    /// Keeps a state that was computed again. Nothing happens if its block is not here.
+    pub fn keep_state(&mut self, root: Root, state: Arc<State>) {
+        self.view.keep_state(root, state);
+    }
+
+    /// Drops the states of checkpoints but the `most` of the highest epochs and those that the choice itself goes by.
+    pub fn limit_checkpoint_states(&mut self, most: usize) {
+        let view = &mut self.view;
+        let needed = [view.justified_checkpoint, view.unrealized_justified_checkpoint];
+        let others = view.checkpoint_states.keys().filter(|known| !needed.contains(known));
+        let mut others: Vec<Checkpoint> = others.copied().collect();
+        others.sort_unstable_by_key(|checkpoint| std::cmp::Reverse(checkpoint.epoch));
+        for checkpoint in others.iter().skip(most) {
+            view.checkpoint_states.remove(checkpoint);
+        }
     }
 }
 
@@ -340,6 +391,34 @@ impl View {
         compute_epoch_at_slot(self.get_current_slot())
     }
 
+    /// The state after a block if it is kept.
+    pub fn state(&self, root: &Root) -> Option<&Arc<State>> {
+        self.states.get(root)
+    }
+
+    /// How many states after blocks are kept.
+    pub fn states_len(&self) -> usize {
+        self.states.len()
+    }
+
+    /// How many states of checkpoints are kept.
+    pub fn checkpoint_states_len(&self) -> usize {
+        self.checkpoint_states.len()
+    }
+
+    /// Keeps a state that was computed again: in a view of one's own, for a check that has asked for it with
+    /// `DelayUntilState`. Nothing happens if its block is not here.
+    pub fn keep_state(&mut self, root: Root, state: Arc<State>) {
+        if self.blocks.get(&root).is_some() {
+            self.states.insert(root, state);
+        }
+    }
+
+    /// The same, or the need for it.
+    pub(super) fn need_state(&self, root: &Root) -> Result<&Arc<State>, Stopped> {
+        self.states.get(root).ok_or(Stopped::State(*root))
+    }
+
     /// The state of a checkpoint if it is kept.
     pub fn checkpoint_state(&self, checkpoint: &Checkpoint) -> Option<&Arc<CheckpointState>> {
         self.checkpoint_states.get(checkpoint)
@@ -349,19 +428,20 @@ impl View {
     /// `apply_*`. An epoch may have to be processed for it.
     ///
     /// Spec: phase0/fork-choice.md, `store_target_checkpoint_state`.
-    pub fn compute_checkpoint_state(&self, target: Checkpoint) -> Result<Arc<CheckpointState>, Invalid> {
+    pub(super) fn compute_checkpoint_state(&self, target: Checkpoint) -> Result<Arc<CheckpointState>, Stopped> {
         if let Some(known) = self.checkpoint_states.get(&target) {
             return Ok(Arc::clone(known));
         }
-        let block = self.blocks.get(&target.root);
-        let block = block.ok_or_else(|| Invalid::new("checkpoint block", format!("{} is not known", target.root)))?;
+        let unknown = || Invalid::new("checkpoint block", format!("{} is not known", target.root));
+        self.blocks.get(&target.root).ok_or_else(unknown)?;
+        let of_block = self.need_state(&target.root)?;
         let start = compute_start_slot_at_epoch(target.epoch);
-        let state = if block.state.slot < start {
-            let mut state = State::clone(&block.state);
+        let state = if of_block.slot < start {
+            let mut state = State::clone(of_block);
             process_slots(&mut state, &self.config, start)?;
             Arc::new(state)
         } else {
-            Arc::clone(&block.state)
+            Arc::clone(of_block)
         };
         Ok(Arc::new(CheckpointState::new(state)))
     }

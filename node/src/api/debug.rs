@@ -101,7 +101,7 @@ fn write_node(out: &mut Out, node: &Node) {
         object.quoted("block_root", node.root);
         object.quoted("parent_root", node.parent_root);
         object.quoted("justified_epoch", node.current_justified_checkpoint.epoch);
-        object.quoted("finalized_epoch", node.state.finalized_checkpoint.epoch);
+        object.quoted("finalized_epoch", node.finalized_checkpoint.epoch);
         object.quoted("weight", 0);
         object.text("validity", validity);
         object.quoted("execution_block_hash", node.block_hash);

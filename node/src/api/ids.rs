@@ -117,8 +117,10 @@ impl ApiContext {
                 found.ok_or_else(|| not_kept(&snapshot, &format!("state {root}")))?
             }
         };
-        let state = snapshot.block(&root).map(|node| Arc::clone(&node.state));
-        let state = state.ok_or_else(|| not_kept(&snapshot, &format!("the state of block {root}")))?;
+        let slot = snapshot.block(&root).map(|node| node.slot);
+        let slot = slot.ok_or_else(|| not_kept(&snapshot, &format!("the state of block {root}")))?;
+        let state = self.moved(root, slot).await?;
+        let state = state.map_err(|why| Error::not_found(why.to_string()))?;
         Ok(found(snapshot, root, state))
     }
 

@@ -74,7 +74,8 @@ fn proposer_rewards(snapshot: &Snapshot, state: &State, block: &SignedBeaconBloc
 /// Spec: beacon-APIs, `getBlockRewards`.
 async fn get_block_rewards(context: Context, call: Call) -> Answer {
     let block = context.block(&call).await?;
-    let state = Arc::clone(&parent(&block)?.state);
+    let (root, slot) = parent(&block).map(|parent| (parent.root, parent.slot))?;
+    let state = context.moved(root, slot).await?.map_err(unexpected)?;
     let signed = context.load_decoded(&block).await?;
     let reply = Reply::new().standing(block.standing);
     let snapshot = block.snapshot;

@@ -1,6 +1,7 @@
 //! The chain thread: owns the fork choice and is its only writer. It waits for nothing but its queue; what is dear is
 //! done by workers and comes back as a value.
 
+use super::budget::Budget;
 use super::handle::{Chain, ChainEvent, Event, Imported, NewBlock, Source};
 use super::import::{CheckedBlock, EngineAnswer, check_block};
 use super::intake::Want;
@@ -8,6 +9,7 @@ use super::message::{CheckedMessage, Effect};
 use super::pending::{For, Pending};
 use super::sidecars::Sidecars;
 use super::snapshot::{Ahead, Head, Snapshot};
+use super::states::epoch_of;
 use crate::disk::{Disk, Kept, Write};
 use crate::driver::{EngineDriver, Forkchoice};
 use crate::network::peer::Offence;
@@ -22,7 +24,7 @@ use consensus::keys::Keys;
 use consensus::slot_clock::Deadline;
 use consensus::ssz::Ssz;
 use consensus::types::{Checkpoint, Epoch, Hash32, Root, Slot};
-use consensus::{Fork, Invalid, ensure};
+use consensus::{Fork, Invalid, State, ensure};
 use libp2p::PeerId;
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
@@ -56,8 +58,18 @@ pub(crate) struct Actor {
     pub(crate) ahead_wanted: Option<(Root, Epoch)>,
     pub(crate) number: u64,
     pub(crate) disk: Disk,
-    /// Finalized states to be kept.
+    /// States to be kept on disk.
     pub(crate) states: SyncSender<Kept>,
+    /// The epoch of the last one of them.
+    pub(crate) stored_epoch: Epoch,
+    /// Which states stay in memory.
+    pub(crate) budget: Budget,
+    /// The finalized checkpoint up to which the tree is pruned.
+    pub(crate) pruned: Checkpoint,
+    /// The slot of the clock in which a block was entered last.
+    pub(crate) entered_slot: Slot,
+    /// The block whose state a worker is making again.
+    pub(crate) state_wanted: Option<Root>,
     pub(crate) engine: EngineDriver,
     pub(crate) pools: Arc<Pools>,
     pub(crate) safe_slots: u64,
@@ -105,6 +117,7 @@ impl Actor {
             Event::Sidecars(sidecars) => self.on_sidecars(sidecars),
             Event::Data(checked) => self.on_data(*checked),
             Event::Missing(root, answer) => self.on_missing(root, answer),
+            Event::State(root, state) => self.on_state(root, state),
             Event::Messages(messages) => messages.into_iter().for_each(|message| self.on_message(message)),
             Event::ProposerHead(slot, answer) => {
                 let head = self.store.get_head();
@@ -412,6 +425,9 @@ impl Actor {
                 self.put_aside(root, waiting, For::Columns, "its data columns are not here yet");
                 return;
             }
+            BlockAction::DelayUntilState(_) => {
+                Imported::Waiting("the state that it builds on cannot be made again now; hand it in again later".into())
+            }
             BlockAction::DelayUntilExecution => {
                 self.put_aside(root, waiting, For::Engine, ENGINE_SILENT);
                 return;
@@ -433,7 +449,10 @@ impl Actor {
         silenced: &[u64],
     ) -> Result<(), Invalid> {
         let finalized = self.store.finalized_checkpoint();
+        let (root, state) = (valid.root(), Arc::clone(valid.state()));
         self.store.apply_block(valid)?;
+        self.entered_slot = self.current_slot();
+        self.budget_state(root, &state);
         for vote in votes {
             self.store.apply_attestation(vote);
         }
@@ -446,6 +465,74 @@ impl Actor {
             finalized.epoch
         );
         Ok(())
+    }
+
+    /// Counts a state that came, and drops those for which there is no room beside it.
+    fn budget_state(&mut self, root: Root, state: &Arc<State>) {
+        let Some(parent) = self.store.blocks().get(&root).map(|block| block.parent_root) else {
+            return;
+        };
+        let before = epoch_of(&self.store, &parent, state.slot);
+        self.budget.enter(root, parent, before, state);
+        let dropped = self.budget.shed(&self.needed_states(root));
+        let dropped: Vec<Arc<State>> = dropped.iter().filter_map(|root| self.store.drop_state(root)).collect();
+        self.store.limit_checkpoint_states(CHECKPOINT_STATES_MAX);
+        // A large state takes a while to free, if this was the last to hold it. Where there is no room it goes here.
+        if !dropped.is_empty() {
+            let _ = self.chain.work.push(Lane::Operation, Box::new(move || drop(dropped)));
+        }
+    }
+
+    /// Blocks whose states the fork choice asks for at any time, and those that may be finalized next: the oldest state of
+    /// the tree must be there, for what was dropped is made of it.
+    fn needed_states(&self, new: Root) -> Vec<Root> {
+        let store = &self.store;
+        let head = self.chain.snapshot().head;
+        let mut needed = vec![
+            new,
+            self.ahead.root,
+            head.root,
+            store.finalized_checkpoint().root,
+            store.justified_checkpoint().root,
+            store.unrealized_justified_checkpoint().root,
+        ];
+        let epoch = compute_epoch_at_slot(head.slot);
+        // Spec: phase0/beacon-chain.md, `weigh_justification_and_finalization`: of four epochs one becomes final.
+        let of_epoch = |back: u64| {
+            let epoch = epoch.checked_sub(back)?;
+            store.blocks().get_checkpoint_block(&head.root, epoch)
+        };
+        needed.extend((0..4).filter_map(of_epoch));
+        needed
+    }
+
+    /// A worker has made a state again, for a head that went back to an old block.
+    fn on_state(&mut self, root: Root, state: Option<Arc<State>>) {
+        self.state_wanted = None;
+        if let Some(state) = state {
+            self.store.keep_state(root, Arc::clone(&state));
+            self.budget_state(root, &state);
+            self.changed = true;
+        }
+    }
+
+    /// Has a worker make the head's state again where it is not kept. Until it comes the old head stays.
+    fn want_state(&mut self, root: Root) {
+        if self.state_wanted.is_some() {
+            return;
+        }
+        self.state_wanted = Some(root);
+        let chain = self.chain.clone();
+        let job = Box::new(move || {
+            let state = chain.states.after(&chain.snapshot(), root);
+            if let Err(why) = &state {
+                tracing::error!(%why, %root, "the state of the head cannot be made again");
+            }
+            chain.tell_certainly(Event::State(root, state.ok()));
+        });
+        if self.chain.work.push(Lane::Block, job) == Err(Busy) {
+            self.state_wanted = None;
+        }
     }
 
     /// Writes a block that is in the fork choice; those who wait hear of it when it is on disk.
@@ -534,8 +621,8 @@ impl Actor {
         self.changed = false;
         let begun = Instant::now();
         let old = self.chain.snapshot();
-        self.prune_where_finalized(old.finalized());
-        let Some(head) = self.head() else {
+        self.prune_where_finalized();
+        let Some(head) = self.head(&old) else {
             tracing::error!("the fork choice has lost its head; this is a bug, please report it");
             return;
         };
@@ -549,6 +636,7 @@ impl Actor {
             if !snapshot.is_canonical(&old.head.root) {
                 self.chain.metrics.reorgs.fetch_add(1, Ordering::Relaxed);
             }
+            self.store_state(&snapshot);
             self.chain.publish_event(head_event(&old, &snapshot));
         }
         if snapshot.finalized() != old.finalized() {
@@ -560,7 +648,10 @@ impl Actor {
     /// What became final between two snapshots: the older one still has the blocks in between.
     fn write_finalized(&self, old: &Snapshot, new: &Snapshot) {
         let checkpoint = new.finalized();
-        let Some(state) = new.block(&checkpoint.root).map(|block| Arc::clone(&block.state)) else {
+        let Some(justified) = new
+            .block(&checkpoint.root)
+            .map(|block| block.current_justified_checkpoint)
+        else {
             return;
         };
         let mut blocks = Vec::new();
@@ -569,30 +660,43 @@ impl Actor {
             blocks.push((block.slot, block.root));
             next = old.block(&block.parent_root);
         }
-        if self.states.try_send((Arc::clone(&state), checkpoint.root)).is_err() {
-            tracing::debug!(
-                epoch = checkpoint.epoch,
-                "the state of this epoch is not kept: the one before is being written"
-            );
-        }
         self.disk.write(Write::Finalized {
             checkpoint,
             blocks,
-            state,
+            justified,
         });
     }
 
-    fn prune_where_finalized(&mut self, before: Checkpoint) {
-        let finalized = self.store.finalized_checkpoint();
-        if finalized == before {
+    /// Has the state of the first block of an epoch on the head's chain kept on disk, finalized or not: what is made
+    /// again, and a restart, need go no further back. One that leaves the chain later does no harm.
+    fn store_state(&mut self, snapshot: &Snapshot) {
+        let epoch = compute_epoch_at_slot(snapshot.head.slot);
+        let without_finality = epoch.saturating_sub(snapshot.finalized().epoch);
+        if epoch <= self.stored_epoch || without_finality > UNFINALIZED_EPOCHS_MAX {
             return;
         }
+        let kept = (Arc::clone(&snapshot.head_state), snapshot.head.root);
+        match self.states.try_send(kept) {
+            Ok(()) => self.stored_epoch = epoch,
+            Err(_) => tracing::debug!(epoch, "the state of this epoch waits: the one before is being written"),
+        }
+    }
+
+    fn prune_where_finalized(&mut self) {
+        let finalized = self.store.finalized_checkpoint();
+        if finalized == self.pruned {
+            return;
+        }
+        if self.store.state(&finalized.root).is_none() {
+            // It is what all others are made of again; a moment later it is there.
+            self.want_state(finalized.root);
+            return;
+        }
+        self.pruned = finalized;
         self.store.prune();
-        let state = self
-            .store
-            .blocks()
-            .get(&finalized.root)
-            .map(|block| Arc::clone(&block.state));
+        let store = &self.store;
+        self.budget.retain(|root| store.state(root).is_some());
+        let state = store.state(&finalized.root).map(Arc::clone);
         if let Some(state) = state {
             self.settle_keys(&state);
             self.pools.prune_operations(&state);
@@ -600,7 +704,7 @@ impl Actor {
     }
 
     /// Enters the keys of validators that are final.
-    fn settle_keys(&mut self, state: &consensus::State) {
+    fn settle_keys(&mut self, state: &State) {
         if state.validators.len() <= self.keys.len() {
             return;
         }
@@ -614,8 +718,13 @@ impl Actor {
         }
     }
 
-    fn head(&self) -> Option<Head> {
-        let root = self.store.get_head().root;
+    /// The head; for as long as its state is not at hand, the one before.
+    fn head(&mut self, old: &Snapshot) -> Option<Head> {
+        let mut root = self.store.get_head().root;
+        if self.store.state(&root).is_none() {
+            self.want_state(root);
+            root = old.head.root;
+        }
         let block = self.store.blocks().get(&root)?;
         Some(Head {
             root,
@@ -628,8 +737,7 @@ impl Actor {
 
     fn snapshot(&mut self, head: Head) -> Snapshot {
         let view = self.store.view().clone();
-        let block = view.blocks().get(&head.root);
-        let head_state = block.map_or_else(|| Arc::clone(&self.ahead.state), |block| Arc::clone(&block.state));
+        let head_state = Arc::clone(view.state(&head.root).unwrap_or(&self.ahead.state));
         let hash_of = |root: &Root| {
             view.blocks()
                 .get(root)
@@ -644,6 +752,8 @@ impl Actor {
             safe_block_hash: self.fast.get_safe_execution_block_hash(&self.store),
             finalized_block_hash: hash_of(&view.finalized_checkpoint().root),
             keys: Arc::clone(&self.keys),
+            state_bytes: self.budget.bytes(),
+            states: Arc::clone(&self.chain.states),
             view,
         }
     }
@@ -660,13 +770,15 @@ impl Actor {
         if at_hand && !own || self.ahead_wanted == Some(wanted) {
             return;
         }
+        // While blocks of the past come one after the other, none of them stays the head: moving each on to today would
+        // cost more than all of them together.
+        let catching_up = head_epoch.saturating_add(2) < epoch && self.entered_slot == self.current_slot();
+        if catching_up {
+            return;
+        }
         self.ahead_wanted = Some(wanted);
         let (chain, config) = (self.chain.clone(), Arc::clone(self.store.config()));
-        let state = self
-            .store
-            .blocks()
-            .get(&head.root)
-            .map(|block| Arc::clone(&block.state));
+        let state = self.store.state(&head.root).map(Arc::clone);
         let (root, Some(state)) = (head.root, state) else {
             return;
         };
@@ -699,6 +811,14 @@ pub(crate) const ENGINE_SILENT: &str = "the execution client does not answer";
 /// How long before the attestation deadline fast confirmation runs: the head must not change between it and the votes,
 /// and it takes some milliseconds.
 const CONFIRM_AHEAD_MS: u64 = 100;
+
+/// States of checkpoints that are kept for votes, besides those by which the choice goes: of the current epoch and the one
+/// before, on up to four branches.
+const CHECKPOINT_STATES_MAX: usize = 8;
+
+/// For how many epochs without finality states go on being written: two anchors are kept, of 1,024 epochs each, and the
+/// one that the finalized state counts from must stay.
+const UNFINALIZED_EPOCHS_MAX: u64 = 1536;
 
 /// The beginning of a root, enough to tell it from others at sight.
 fn short(root: &Root) -> String {

@@ -154,6 +154,8 @@ pub(crate) enum Event {
     Executed(Root, super::import::EngineAnswer),
     /// A worker has moved the head state on.
     Ahead(super::snapshot::Ahead),
+    /// A worker has made the state after this block again, or could not.
+    State(Root, Option<Arc<State>>),
     /// Workers have checked messages.
     Messages(Vec<super::message::CheckedMessage>),
     /// A worker has checked a block of gossip.

@@ -4,7 +4,9 @@ use super::data::check_data;
 use super::handle::{NewBlock, Source};
 use super::snapshot::Snapshot;
 use crate::custody::Held;
-use consensus::fork_choice::{BlockAction, DataAvailability, ExecutionVerdict, ValidAttestation};
+use consensus::fork_choice::{
+    AttestationAction, BlockAction, DataAvailability, ExecutionVerdict, ValidAttestation, View,
+};
 use consensus::signing::Context;
 use consensus::types::{Hash32, PowBlock, Root, ValidatorIndex};
 use std::time::Duration;
@@ -42,13 +44,24 @@ pub(crate) fn check_block(
 ) -> CheckedBlock {
     let start = std::time::Instant::now();
     let config = snapshot.view.config();
-    // What this node has written it has checked.
-    let mut ctx = if new.source == Source::Replay {
-        Context::trusting(config, &snapshot.keys)
-    } else {
-        Context::collecting(config, &snapshot.keys)
+    let check = |view: &View| {
+        // What this node has written it has checked.
+        let mut ctx = if new.source == Source::Replay {
+            Context::trusting(config, &snapshot.keys)
+        } else {
+            Context::collecting(config, &snapshot.keys)
+        };
+        view.validate_block(&mut ctx, &new.block, &pow_block)
     };
-    let action = snapshot.view.validate_block(&mut ctx, &new.block, pow_block);
+    let needed = |action: &BlockAction| match action {
+        BlockAction::DelayUntilState(root) => Some(*root),
+        _ => None,
+    };
+    let action = snapshot.states.check(snapshot, check, needed).unwrap_or_else(|why| {
+        tracing::warn!(%root, %why, "a state that a block builds on cannot be made again");
+        // Not the block's fault: it may be handed in again.
+        BlockAction::DelayUntilState(new.block.message.parent_root)
+    });
     let mut checked = CheckedBlock {
         root,
         action,
@@ -72,11 +85,20 @@ pub(crate) fn check_block(
 fn read_votes(snapshot: &Snapshot, new: &NewBlock, checked: &mut CheckedBlock) {
     let mut ctx = Context::trusting(snapshot.view.config(), &snapshot.keys);
     for attestation in &new.block.message.body.attestations {
-        let action = snapshot.view.validate_attestation(&mut ctx, attestation, true);
-        checked.votes.extend(action.accepted().ok());
+        let check = |view: &View| view.validate_attestation(&mut ctx, attestation, true);
+        let action = snapshot.states.check(snapshot, check, needed_for_vote);
+        checked.votes.extend(action.and_then(AttestationAction::accepted).ok());
     }
     for slashing in &new.block.message.body.attester_slashings {
         let twice = snapshot.view.validate_attester_slashing(&mut ctx, slashing);
         checked.silenced.extend(twice.unwrap_or_default());
+    }
+}
+
+/// The block whose state the check of a vote lacks.
+pub(super) fn needed_for_vote(action: &AttestationAction) -> Option<Root> {
+    match action {
+        AttestationAction::DelayUntilState(root) => Some(*root),
+        _ => None,
     }
 }

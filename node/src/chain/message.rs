@@ -2,11 +2,12 @@
 //! entered by the chain thread.
 
 use super::handle::{Chain, Event};
+use super::import::needed_for_vote;
 use super::intake::Want;
 use super::snapshot::Snapshot;
 use crate::pools::Entry;
 use crate::work::{Busy, Lane};
-use consensus::fork_choice::{AttestationAction, ValidAttestation};
+use consensus::fork_choice::{AttestationAction, ValidAttestation, View};
 use consensus::gossip::{
     Gossip, Mark, Seen, Verdict, validate_attester_slashing_gossip, validate_beacon_aggregate_and_proof_gossip,
     validate_beacon_attestation_gossip, validate_bls_to_execution_change_gossip, validate_proposer_slashing_gossip,
@@ -246,15 +247,21 @@ fn aggregate_of_one(snapshot: &Snapshot, single: &SingleAttestation) -> Option<A
 /// The votes of an attestation whose signature is valid.
 fn votes(snapshot: &Snapshot, attestation: &Attestation) -> Effect {
     let mut ctx = Context::trusting(snapshot.view.config(), &snapshot.keys);
-    match snapshot.view.validate_attestation(&mut ctx, attestation, false) {
+    let check = |view: &View| view.validate_attestation(&mut ctx, attestation, false);
+    let action = snapshot.states.check(snapshot, check, needed_for_vote);
+    let action = action.unwrap_or_else(AttestationAction::Ignore);
+    match action {
         AttestationAction::Accept(valid) => Effect::Votes(Box::new(valid)),
         AttestationAction::DelayUntilSlot(slot) => {
-            let valid = snapshot.view.validate_voters(&mut ctx, attestation);
+            let check = |view: &View| view.validate_voters(&mut ctx, attestation);
+            let action = snapshot.states.check(snapshot, check, needed_for_vote);
+            let valid = action.and_then(AttestationAction::accepted);
             valid.map_or(Effect::None, |valid| Effect::Later(Box::new(valid), slot))
         }
         // The gossip rules have seen its blocks; whatever is missing now has been pruned meanwhile.
         AttestationAction::DelayUntilBlock(_)
         | AttestationAction::DelayUntilPayload(_)
+        | AttestationAction::DelayUntilState(_)
         | AttestationAction::Ignore(_)
         | AttestationAction::Reject(_) => Effect::None,
     }

@@ -1,6 +1,7 @@
 //! The chain: one thread that owns the fork choice, snapshots for everybody else, and what lies between.
 
 mod actor;
+mod budget;
 mod data;
 mod handle;
 mod import;
@@ -12,6 +13,7 @@ mod snapshot;
 mod states;
 
 pub(crate) use actor::{Actor, ENGINE_SILENT};
+pub(crate) use budget::Budget;
 pub(crate) use data::{needed_at, rebuild_columns};
 pub(crate) use handle::Event;
 pub use handle::{Chain, ChainEvent, Imported, NewBlock, ProposalAttributes, Source};

@@ -1,5 +1,6 @@
 //! What the chain thread publishes: all that readers need, at one moment, never changed again.
 
+use super::states::States;
 use crate::execution::ForkchoiceState;
 use consensus::duties::get_proposers;
 use consensus::fork_choice::{CheckpointState, ExecutionStatus, Node, View};
@@ -97,6 +98,10 @@ pub struct Snapshot {
     pub finalized_block_hash: Hash32,
     /// The registry's keys.
     pub keys: Arc<Keys>,
+    /// How many bytes the states in memory are charged for, beside the one that they share.
+    pub state_bytes: usize,
+    /// Where states are that had to be computed.
+    pub states: Arc<States>,
 }
 
 impl Snapshot {

@@ -1,12 +1,18 @@
-//! States that were moved on to a later slot than their block's: kept for a while, since whoever asks for one seldom is
-//! the only one.
+//! States that had to be computed: those moved on to a later slot than their block's, and those of blocks whose state the
+//! fork choice has dropped, which are made again from the nearest one that is kept, in memory or on disk. Kept for a
+//! while, since whoever asks for one seldom is the only one.
 
 use super::snapshot::Snapshot;
-use consensus::transition::process_slots;
+use consensus::fork_choice::View;
+use consensus::helpers::misc::compute_epoch_at_slot;
+use consensus::preset::SLOTS_PER_EPOCH;
+use consensus::signing::Context;
+use consensus::transition::{process_slots, state_transition};
 use consensus::types::{Root, Slot};
 use consensus::{Invalid, State, ensure};
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use storage::{StateId, Storage};
 
 /// How many states are kept. Those of one chain share nearly everything; two chains at two slots are four.
 const STATES_MAX: usize = 4;
@@ -15,13 +21,35 @@ const STATES_MAX: usize = 4;
 /// business further from the head than the two epochs that duties are told for, but after a long silence of all proposers.
 const SLOTS_AHEAD_MAX: u64 = 8192;
 
+/// Blocks that are applied again for one state, at most. On disk there is a state of every 32nd epoch at least, along
+/// the chain; a branch as long again may leave it.
+const REPLAY_MAX: usize = 64 * SLOTS_PER_EPOCH as usize;
+
+/// A state from disk shares nothing with those in memory and takes seconds with a large registry: it is read only where
+/// the nearest in memory is further away than this many blocks, or than can be replayed.
+const NEAR: usize = 8 * SLOTS_PER_EPOCH as usize;
+
+/// States that one check may ask for one after the other: its parent's, and those of the two checkpoints that it may
+/// justify.
+const STATES_OF_CHECK: usize = 4;
+
 /// A small store of states by block and slot, oldest first.
 #[derive(Debug, Default)]
 pub struct States {
     kept: Mutex<VecDeque<(Root, Arc<State>)>>,
+    /// Where blocks and states are read again; without one nothing is made again.
+    storage: Option<Storage>,
 }
 
 impl States {
+    /// Nothing kept yet, with the database from which states are made again.
+    pub fn new(storage: Storage) -> Self {
+        States {
+            kept: Mutex::default(),
+            storage: Some(storage),
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, VecDeque<(Root, Arc<State>)>> {
         // Nothing that may panic happens under the lock.
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
@@ -33,11 +61,21 @@ impl States {
         found.next().map(|(_, state)| Arc::clone(state))
     }
 
+    fn keep(&self, root: Root, state: &Arc<State>) {
+        let mut kept = self.lock();
+        let old = (kept.len() >= STATES_MAX).then(|| kept.pop_front()).flatten();
+        kept.push_back((root, Arc::clone(state)));
+        drop(kept);
+        // Outside of the lock: it may be the last one to hold a large state.
+        drop(old);
+    }
+
     /// The state if it need not be computed.
     pub fn at_hand(&self, snapshot: &Snapshot, root: Root, slot: Slot) -> Option<Arc<State>> {
         let block = snapshot.block(&root)?;
-        if block.state.slot >= slot {
-            return Some(Arc::clone(&block.state));
+        if block.slot >= slot {
+            let after = snapshot.view.state(&root).map(Arc::clone);
+            return after.or_else(|| self.kept(root, block.slot));
         }
         let ahead = &snapshot.ahead;
         if ahead.root == root && ahead.state.slot == slot {
@@ -51,28 +89,127 @@ impl States {
         if let Some(state) = self.at_hand(snapshot, root, slot) {
             return Ok(state);
         }
-        let block = snapshot.block(&root);
-        let block = block.ok_or_else(|| Invalid::new("block known", format!("{root} is not, or is finalized")))?;
         let ahead = &snapshot.ahead;
         let start = if ahead.root == root && ahead.state.slot < slot {
-            &ahead.state
+            Arc::clone(&ahead.state)
         } else {
-            &block.state
+            self.after(snapshot, root)?
         };
+        if start.slot >= slot {
+            return Ok(start);
+        }
         ensure!(
             slot - start.slot <= SLOTS_AHEAD_MAX,
             "slot",
             "{slot} is too far from the state of slot {}",
             start.slot
         );
-        let mut state = State::clone(start);
+        let mut state = State::clone(&start);
         process_slots(&mut state, snapshot.view.config(), slot)?;
         let state = Arc::new(state);
-        let mut kept = self.lock();
-        if kept.len() >= STATES_MAX {
-            kept.pop_front();
-        }
-        kept.push_back((root, Arc::clone(&state)));
+        self.keep(root, &state);
         Ok(state)
     }
+
+    /// The state after a block that the fork choice has, made again where it is not kept. For workers.
+    pub fn after(&self, snapshot: &Snapshot, root: Root) -> Result<Arc<State>, Invalid> {
+        let block = snapshot.block(&root);
+        let block = block.ok_or_else(|| Invalid::new("block known", format!("{root} is not, or is finalized")))?;
+        if let Some(state) = self.at_hand(snapshot, root, block.slot) {
+            return Ok(state);
+        }
+        let state = self.replay(snapshot, root)?;
+        self.keep(root, &state);
+        Ok(state)
+    }
+
+    /// Runs a check on a snapshot's view; where it answers that it needs a state that is not kept, once more with that
+    /// state. `needed` reads the answer. For workers.
+    pub fn check<T>(
+        &self,
+        snapshot: &Snapshot,
+        mut check: impl FnMut(&View) -> T,
+        needed: impl Fn(&T) -> Option<Root>,
+    ) -> Result<T, Invalid> {
+        let mut answer = check(&snapshot.view);
+        let Some(mut root) = needed(&answer) else {
+            return Ok(answer);
+        };
+        let mut view = snapshot.view.clone();
+        for _ in 0..STATES_OF_CHECK {
+            view.keep_state(root, self.after(snapshot, root)?);
+            answer = check(&view);
+            match needed(&answer) {
+                Some(next) => root = next,
+                None => return Ok(answer),
+            }
+        }
+        Err(Invalid::new(
+            "states of a check",
+            format!("more than {STATES_OF_CHECK}"),
+        ))
+    }
+
+    /// Applies blocks from the database to the nearest state. Their signatures have been checked when they came.
+    fn replay(&self, snapshot: &Snapshot, root: Root) -> Result<Arc<State>, Invalid> {
+        let storage = self.storage.as_ref();
+        let storage = storage.ok_or_else(|| Invalid::new("state kept", format!("the one after {root} is not")))?;
+        let (mut state, blocks) = self.base(snapshot, storage, root)?;
+        for root in blocks {
+            let read = storage.block(&root);
+            let read = read.map_err(|error| Invalid::new("block on disk", error.to_string()))?;
+            let (_, block) = read.ok_or_else(|| Invalid::new("block on disk", format!("{root} is not")))?;
+            let mut ctx = Context::trusting(snapshot.view.config(), &snapshot.keys);
+            let (after, _) = state_transition(&state, &block, &mut ctx, true)?;
+            state = Arc::new(after);
+        }
+        Ok(state)
+    }
+
+    /// The state to begin with, and the blocks from there to `root`, oldest first.
+    fn base(&self, snapshot: &Snapshot, storage: &Storage, root: Root) -> Result<(Arc<State>, Vec<Root>), Invalid> {
+        let failed = |error: storage::Error| Invalid::new("state on disk", error.to_string());
+        let stored: HashMap<Root, StateId> = storage
+            .states()
+            .map_err(failed)?
+            .into_iter()
+            .map(|id| (id.block_root, id))
+            .collect();
+        let mut blocks = Vec::new();
+        let mut on_disk = None;
+        let mut next = root;
+        loop {
+            let block = snapshot.block(&next);
+            let block = block.ok_or_else(|| Invalid::new("state kept", format!("none before block {root}")))?;
+            let in_memory = self.at_hand(snapshot, next, block.slot);
+            if on_disk.is_none() {
+                let id = stored.get(&next).filter(|id| id.slot == block.slot);
+                on_disk = id.map(|id| (*id, blocks.len()));
+            }
+            let disk_wins = on_disk.is_some() && blocks.len() > NEAR;
+            if let (Some(state), false) = (in_memory, disk_wins) {
+                ensure!(blocks.len() <= REPLAY_MAX, "replay", "{} blocks", blocks.len());
+                blocks.reverse();
+                return Ok((state, blocks));
+            }
+            if let (Some((id, count)), true) = (on_disk, disk_wins) {
+                ensure!(count <= REPLAY_MAX, "replay", "{count} blocks");
+                let state = storage.state(&id).map_err(failed)?;
+                let mut state = state.ok_or_else(|| Invalid::new("state on disk", format!("{id:?} is not")))?;
+                state.prepare();
+                blocks.truncate(count);
+                blocks.reverse();
+                tracing::debug!(slot = id.slot, blocks = count, "a state is made again from disk");
+                return Ok((Arc::new(state), blocks));
+            }
+            blocks.push(next);
+            next = block.parent_root;
+        }
+    }
+}
+
+/// The epoch of a block in the fork choice; that of the state in question where it is not there.
+pub(crate) fn epoch_of(snapshot: &View, root: &Root, otherwise: Slot) -> u64 {
+    let block = snapshot.blocks().get(root);
+    compute_epoch_at_slot(block.map_or(otherwise, |block| block.slot))
 }

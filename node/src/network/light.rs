@@ -91,7 +91,8 @@ async fn latest(shared: &Arc<Shared>) -> Option<Arc<LightClientUpdate>> {
 async fn update_of(shared: &Arc<Shared>, snapshot: &Arc<Snapshot>, root: Root) -> Option<LightClientUpdate> {
     let node = snapshot.block(&root)?;
     let parent = snapshot.block(&node.parent_root)?;
-    let (state, attested_state) = (Arc::clone(&node.state), Arc::clone(&parent.state));
+    let view = &snapshot.view;
+    let (state, attested_state) = (Arc::clone(view.state(&root)?), Arc::clone(view.state(&parent.root)?));
     let (parent_root, finalized_root) = (parent.root, attested_state.finalized_checkpoint.root);
     let blocks = shared.read(move |storage| {
         Ok((
@@ -167,7 +168,9 @@ async fn bootstrap(shared: &Arc<Shared>, request: &[u8]) -> Result<Vec<u8>, Refu
     let none = (Code::ResourceUnavailable, "the state of that block is not here");
     let root = Root::decode(request, Fork::Altair).map_err(|_| (Code::InvalidRequest, "that is no root"))?;
     let snapshot = shared.chain.snapshot();
-    let state = snapshot.block(&root).map(|node| Arc::clone(&node.state)).ok_or(none)?;
+    let slot = snapshot.block(&root).map(|node| node.slot).ok_or(none)?;
+    let state = shared.chain.state_at(root, slot, Lane::Api).await;
+    let state = state.ok().and_then(Result::ok).ok_or(none)?;
     let block = shared.read(move |storage| storage.block(&root)).await.flatten();
     let (_, block) = block.ok_or(none)?;
     let of_job = Arc::clone(shared);

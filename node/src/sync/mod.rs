@@ -310,10 +310,7 @@ impl Syncing {
             return;
         }
         self.custody_epoch = epoch;
-        let Some(state) = snapshot
-            .block(&snapshot.finalized().root)
-            .map(|block| Arc::clone(&block.state))
-        else {
+        let Some(state) = snapshot.view.state(&snapshot.finalized().root).map(Arc::clone) else {
             return;
         };
         match self.custody.adjust(&state, snapshot.current_slot()) {

@@ -12,6 +12,7 @@ use crate::helpers::misc::{compute_epoch_at_slot, compute_start_slot_at_epoch};
 use crate::helpers::predicates::is_active_validator;
 use crate::helpers::shuffling::EpochShuffling;
 use crate::preset::SLOTS_PER_EPOCH;
+use crate::state::State;
 use crate::types::{Checkpoint, Epoch, Gwei, Slot, ValidatorIndex};
 use std::sync::Arc;
 
@@ -22,6 +23,8 @@ pub(super) struct Rule<'a> {
     /// The place of the head.
     pub(super) head: usize,
     pub(super) current_slot: Slot,
+    /// The state after the head.
+    head_state: &'a Arc<State>,
     pub(super) current_epoch: Epoch,
     pub(super) is_epoch_start: bool,
     /// Weights of the branches by the balances of the previous and the current source.
@@ -36,7 +39,9 @@ impl<'a> Rule<'a> {
     pub(super) fn new(fcr: &'a FastConfirmationStore, store: &'a Store) -> Result<Self, Invalid> {
         let head = store.blocks.place(&fcr.current_slot_head);
         let current_slot = store.get_current_slot();
+        let head_state = store.need_state(&fcr.current_slot_head)?;
         Ok(Rule {
+            head_state,
             head: head.ok_or_else(|| Invalid::new("head", "it is not known"))?,
             current_epoch: compute_epoch_at_slot(current_slot),
             is_epoch_start: is_start_slot_at_epoch(current_slot),
@@ -104,21 +109,21 @@ impl<'a> Rule<'a> {
             return Ok(Arc::clone(state));
         }
         let head = self.block(self.head);
-        let state = if get_current_epoch(&head.state) < self.current_epoch {
+        let state = if get_current_epoch(self.head_state) < self.current_epoch {
             // The same as the state that attestations of this epoch to this head are checked by.
             self.store.compute_checkpoint_state(Checkpoint {
                 epoch: self.current_epoch,
                 root: head.root,
             })?
         } else {
-            Arc::new(CheckpointState::new(Arc::clone(&head.state)))
+            Arc::new(CheckpointState::new(Arc::clone(self.head_state)))
         };
         self.pulled_up_head_state = Some(Arc::clone(&state));
         Ok(state)
     }
 
     fn shuffling(&mut self, epoch: Epoch) -> Arc<EpochShuffling> {
-        let state = &self.block(self.head).state;
+        let state = self.head_state;
         let kept = state
             .shuffling(epoch)
             .or_else(|| self.shufflings.iter().find(|known| known.epoch == epoch));

@@ -66,10 +66,14 @@ impl ApiContext {
         let stored = self.load(block).await?;
         let signature = signature_of(&stored);
         let signature = signature.ok_or_else(|| Error::internal("the database has a damaged block"))?;
-        let message = if let Some(node) = block.snapshot.block(&block.root) {
+        let known = block
+            .snapshot
+            .block(&block.root)
+            .zip(block.snapshot.view.state(&block.root));
+        let message = if let Some((node, state)) = known {
             BeaconBlockHeader {
                 state_root: node.state_root,
-                ..node.state.latest_block_header
+                ..state.latest_block_header
             }
         } else {
             let hashed = self.work(move || {

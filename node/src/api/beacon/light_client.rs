@@ -117,7 +117,13 @@ impl ApiContext {
         let Some(parent) = snapshot.block(&node.parent_root) else {
             return Ok(None);
         };
-        let (state, attested_state) = (Arc::clone(&node.state), Arc::clone(&parent.state));
+        let states = (
+            self.moved(root, node.slot).await?,
+            self.moved(parent.root, parent.slot).await?,
+        );
+        let (Ok(state), Ok(attested_state)) = states else {
+            return Ok(None);
+        };
         let block = self.load_decoded(&self.block_of(Id::Root(root)).await?).await?;
         let attested = self.load_decoded(&self.block_of(Id::Root(parent.root)).await?).await?;
         let finalized_root = attested_state.finalized_checkpoint.root;
@@ -142,7 +148,10 @@ impl ApiContext {
 async fn get_bootstrap(context: Context, call: Call) -> Answer {
     let root: Root = call.path_value(0, "a block root with 0x")?;
     let snapshot = context.chain.snapshot();
-    let state = snapshot.block(&root).map(|node| Arc::clone(&node.state));
+    let state = match snapshot.block(&root).map(|node| node.slot) {
+        Some(slot) => context.moved(root, slot).await?.ok(),
+        None => None,
+    };
     let state = state.ok_or_else(|| {
         Error::not_found(format!(
             "the state of block {root} is not here: it is unknown, or older than the finalized one"

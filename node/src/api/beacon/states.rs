@@ -22,8 +22,9 @@ pub(super) fn routes(router: &mut Router<ApiContext>) {
 async fn get_state_root(context: Context, call: Call) -> Answer {
     let found = context.state(&call).await?;
     // Known without hashing where it is the state after a block.
-    let nodes = found.snapshot.view.blocks().nodes();
-    let of_block = nodes.iter().rev().find(|node| Arc::ptr_eq(&node.state, &found.state));
+    let view = &found.snapshot.view;
+    let is_found = |root: &_| view.state(root).is_some_and(|state| Arc::ptr_eq(state, &found.state));
+    let of_block = view.blocks().nodes().iter().rev().find(|node| is_found(&node.root));
     let root = if let Some(node) = of_block {
         node.state_root
     } else {
