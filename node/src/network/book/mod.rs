@@ -190,14 +190,21 @@ impl Book {
     }
 
     /// Whether a caller from `ip` may go on with its handshake: to be asked before any work is done for it. Which peer it
-    /// is, is not known yet.
+    /// is, is not known yet; it may if it could be a trusted or static one that is missing.
     pub fn may_call(&self, ip: IpAddr, now: Duration) -> Result<(), Refusal> {
-        let exempt_may_call = self
+        let could_be = |entry: &Entry| {
+            let addresses = &entry.addresses;
+            addresses.is_empty()
+                || addresses
+                    .iter()
+                    .any(|address| ip_of(address).is_none_or(|known| known == ip))
+        };
+        let mut missing = self
             .peers
             .values()
-            .any(|entry| entry.is_exempt() && !entry.state.is_open());
-        if exempt_may_call {
-            return Ok(()); // it could be one of them
+            .filter(|entry| entry.is_exempt() && !entry.state.is_open());
+        if missing.any(could_be) {
+            return Ok(());
         }
         if !self.allow_private && !is_public(ip) {
             return Err(Refusal::Private(ip));
@@ -261,8 +268,11 @@ impl Book {
     /// The last connection to a peer is closed.
     pub fn disconnected(&mut self, peer: PeerId, now: Duration) {
         let Some(entry) = self.peers.get_mut(&peer) else { return };
-        if entry.state == State::Known || matches!(entry.state, State::Connecting { .. }) {
-            return;
+        match entry.state {
+            State::Known => return,
+            // It was refused when the dial had led to it.
+            State::Connecting { .. } => return self.dial_failed(peer, now),
+            _ => {}
         }
         if entry.inbound {
             self.last_inbound = now;

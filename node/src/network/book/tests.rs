@@ -345,6 +345,39 @@ fn beyond_the_target_the_worst_goes() {
 }
 
 #[test]
+fn a_missing_friend_may_always_call() {
+    let mut book = book(1);
+    for host in 1..=book.limits().inbound_max {
+        join(&mut book, &address(host as u8), true, seconds(0)).unwrap();
+    }
+    let ip = |text: &str| text.parse::<IpAddr>().unwrap();
+    let may = |book: &Book, text| book.may_call(ip(text), seconds(0)).is_ok();
+    assert!(!may(&book, "9.9.9.9"));
+    let fixed = PeerId::random();
+    book.add_static(fixed, vec![at("10.0.0.9"), at("9.9.9.9")]);
+    assert!(may(&book, "9.9.9.9") && may(&book, "10.0.0.9") && !may(&book, "9.9.9.8"));
+    book.admit(fixed, &at("9.9.9.9"), true, seconds(0)).unwrap();
+    assert!(!may(&book, "9.9.9.9"), "it is here");
+    // One of whom nothing is known but the name could be anywhere.
+    book.trust(PeerId::random());
+    assert!(may(&book, "9.9.9.8"));
+}
+
+#[test]
+fn who_is_refused_after_a_dial_is_not_dialled_at_once() {
+    let mut book = book(10);
+    let peer = find(&mut book, at("21.1.1.1"), &[], seconds(0));
+    assert_eq!(dialled(&mut book, &NONE, seconds(0)), [peer]);
+    // A name led to another address than it was dialled for.
+    let refused = book.admit(peer, &at("192.168.0.1"), false, seconds(1));
+    assert!(matches!(refused, Err(Refusal::Private(_))));
+    book.disconnected(peer, seconds(2));
+    assert_eq!(book.counts().connecting, 0);
+    assert!(dialled(&mut book, &NONE, seconds(3)).is_empty());
+    assert_eq!(dialled(&mut book, &NONE, seconds(32)), [peer]);
+}
+
+#[test]
 fn counts_and_the_apis_list_agree() {
     let mut book = book(10);
     let connected = join(&mut book, &address(1), true, seconds(0)).unwrap();

@@ -172,6 +172,45 @@ async fn the_record_follows_what_is_announced() {
     assert!(again.metadata().seq_number > 1001);
 }
 
+/// Where the machine has IPv6: one node on both families, another on IPv6 alone.
+#[tokio::test]
+async fn both_families_are_spoken() {
+    let loopback6 = IpAddr::V6(Ipv6Addr::LOCALHOST);
+    if UdpSocket::bind((loopback6, 0)).is_err() {
+        return;
+    }
+    let both = Scratch::new("discovery-both");
+    let six = Scratch::new("discovery-six");
+    let mut options_both = options(&both, Vec::new());
+    options_both.listen = vec![loopback6, LOOPBACK];
+    let key = NodeKey::generate().unwrap();
+    let (first, _found, task) = start(options_both, &key, announced(1, &[]), 1).await.unwrap();
+    let record = first.record();
+    assert_eq!(
+        (record.ip4(), record.ip6()),
+        (Some(Ipv4Addr::LOCALHOST), Some(Ipv6Addr::LOCALHOST))
+    );
+    assert_eq!(first.listen_addresses().len(), 2);
+    let stop = Stop::new();
+    let both_task = tokio::spawn(task.run(stop.clone()));
+    let mut options_six = options(&six, vec![record]);
+    options_six.listen = vec![loopback6];
+    let other = NodeKey::generate().unwrap();
+    let (second, mut found, task) = start(options_six, &other, announced(1, &[]), 1).await.unwrap();
+    second.search(Search {
+        peers: 1,
+        subnets: SubnetSet::EMPTY,
+    });
+    let task = tokio::spawn(task.run(stop.clone()));
+    let peer = timeout(LONG, found.recv()).await.unwrap().unwrap();
+    assert_eq!(peer.peer, key.peer_id());
+    assert_eq!(peer.addresses.len(), 4);
+    stop.stop();
+    for task in [both_task, task] {
+        timeout(LONG, task).await.unwrap().unwrap();
+    }
+}
+
 #[tokio::test]
 async fn a_taken_port_is_named() {
     let taken = UdpSocket::bind((LOOPBACK, 0)).unwrap();
