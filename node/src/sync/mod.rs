@@ -50,7 +50,7 @@ const TICK: Duration = Duration::from_millis(500);
 
 /// How long a node that finds its head old waits for peers before it counts as synced all the same, in milliseconds: one
 /// that is alone must go on.
-const WAIT_FOR_PEERS_MS: u64 = 120_000;
+const WAIT_FOR_PEERS_MS: u64 = 30_000;
 
 /// How long after a failure that was no peer's fault range sync and backfill pause, in milliseconds.
 const PAUSE_MS: u64 = 2_000;

@@ -150,12 +150,17 @@ impl History {
         Storage::open(&folder.path().join("db"), &identity, &storage::Options::default()).unwrap()
     }
 
-    /// A node that starts at the anchor, whose execution client knows its payload and keeps blobs to itself.
+    /// A node that starts at the anchor, whose execution client knows its payload and has no blobs.
     pub(crate) async fn node(&self, anchor: Anchor, storage: Storage) -> Running {
         let options = DevOptions {
             blobs_per_block: 0,
             hide_blobs: true,
         };
+        self.node_with(anchor, storage, options).await
+    }
+
+    /// The same with another execution client.
+    pub(crate) async fn node_with(&self, anchor: Anchor, storage: Storage, options: DevOptions) -> Running {
         let root = self.genesis.genesis_validators_root;
         let engine = DevEngine::new(&self.config, self.genesis.genesis_time, &root, options).unwrap();
         engine.trust(Fork::Fulu, &anchor.state.latest_execution_payload_header);

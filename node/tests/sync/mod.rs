@@ -11,6 +11,7 @@ use history::{Folder, History, forged, root_of};
 use libp2p::PeerId;
 use network::{Conduct, Network, Scripted};
 use node::chain::{Chain, Want};
+use node::execution::dev::DevOptions;
 use node::network::peer::{Outgoing, Peers, Request};
 use node::run::Running;
 use std::collections::HashSet;
@@ -50,14 +51,15 @@ fn all() -> std::ops::Range<u64> {
 #[tokio::test(flavor = "multi_thread")]
 async fn two_hundred_slots_come_from_good_and_bad_peers_and_the_bad_are_named() {
     let history = History::new(205, 2000, 0, None);
+    // All are idle at first, and so the first four are asked for the first four batches.
     let conducts = [
-        Conduct::Honest,
-        Conduct::Slow,
-        Conduct::Empty,
-        Conduct::Short,
         Conduct::Forger,
         Conduct::OtherChain,
+        Conduct::Empty,
+        Conduct::Short,
         Conduct::Leaver,
+        Conduct::Slow,
+        Conduct::Honest,
         Conduct::Honest,
     ];
     let peers = conducts.map(|conduct| Scripted::new(conduct, all())).into();
@@ -204,6 +206,41 @@ async fn columns_of_gossip_complete_a_block_and_half_of_them_bring_the_rest() {
         }
     }
     until("the second block is in", || head(chain) == root).await;
+    running.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn blobs_of_the_execution_client_complete_a_block_and_go_out_as_columns() {
+    let history = History::new(1, 24_000, 1, None);
+    let folder = Folder::new();
+    let options = DevOptions {
+        blobs_per_block: 1,
+        hide_blobs: false,
+    };
+    let (anchor, storage) = (history.genesis_anchor(), history.storage(&folder));
+    let running = history.node_with(anchor, storage, options).await;
+    let chain = &running.chain;
+    chain.custody().bind([3; 32], false).unwrap();
+    let mut wants = chain.wants();
+    let (root, block) = history.blocks[0].clone();
+    assert_eq!(chain.gossip_block(block, None).await, Verdict::Accept);
+    until("the block is in", || head(chain) == root).await;
+    let made = async {
+        loop {
+            if let Ok(Want::Columns(columns)) = wants.recv().await {
+                return columns;
+            }
+        }
+    };
+    let made = tokio::time::timeout(PATIENCE, made).await.unwrap();
+    let held = chain.custody().held();
+    assert_eq!(
+        made.iter().map(|column| column.index).collect::<Vec<_>>(),
+        *held.sampled
+    );
+    for column in made {
+        assert_eq!(column, history.columns[&root][column.index as usize]);
+    }
     running.end().await;
 }
 
