@@ -43,6 +43,7 @@ async fn begin(config: &consensus::Config, state: State, storage: Storage) -> Ru
         engine: Arc::new(Engine::Dev(Arc::new(engine))),
         fee_recipient: consensus::ssz::Bytes([0xfe; 20]),
         safe_slots: 128,
+        builder: None,
     };
     let memory = Memory {
         states: LIMIT,

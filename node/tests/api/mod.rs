@@ -94,11 +94,15 @@ pub(crate) async fn node_since(fork: Fork, slots: u64) -> Node {
 /// The same with an external builder.
 pub(crate) async fn node_with(fork: Fork, slots: u64, builder: Option<Builder>) -> Node {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-    node_of_genesis(fork, now - slots * SLOT).await
+    node_of(fork, now - slots * SLOT, builder).await
 }
 
 /// A node of the chain that began at `genesis_time`, in seconds since 1970: another of the same time is of the same chain.
 pub(crate) async fn node_of_genesis(fork: Fork, genesis_time: u64) -> Node {
+    node_of(fork, genesis_time, None).await
+}
+
+async fn node_of(fork: Fork, genesis_time: u64, builder: Option<Builder>) -> Node {
     let options = DevnetOptions {
         genesis_fork: fork,
         schedule: Vec::new(),

@@ -171,6 +171,7 @@ impl History {
             engine: Arc::new(Engine::Dev(Arc::new(engine))),
             fee_recipient: Bytes([0xfe; 20]),
             safe_slots: 128,
+            builder: None,
         };
         start(parts, Stop::new()).await.unwrap()
     }
