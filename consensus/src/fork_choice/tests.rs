@@ -36,7 +36,7 @@ fn checkpoint(epoch: u64, root: Root) -> Checkpoint {
     Checkpoint { epoch, root }
 }
 
-fn block(fork: Fork, root: Root, parent_root: Root, slot: Slot, state: &Arc<State>) -> Node {
+fn block(fork: Fork, root: Root, parent_root: Root, slot: Slot) -> Node {
     Node {
         root,
         slot,
@@ -55,7 +55,7 @@ fn block(fork: Fork, root: Root, parent_root: Root, slot: Slot, state: &Arc<Stat
         unrealized_justification: checkpoint(0, root_of(0)),
         block_timeliness: [true, true],
         payload_votes: empty_payload_votes(fork),
-        state: Arc::clone(state),
+        finalized_checkpoint: checkpoint(0, root_of(0)),
     }
 }
 
@@ -70,7 +70,7 @@ fn store(fork: Fork, validators: usize, current_slot: Slot) -> Store {
     });
     let anchor = checkpoint(0, root_of(0));
     let mut blocks = ProtoArray::default();
-    blocks.insert(block(fork, root_of(0), Root::ZERO, 0, &state)).unwrap();
+    blocks.insert(block(fork, root_of(0), Root::ZERO, 0)).unwrap();
     let votes = Votes::new(Arc::clone(&justified.balances));
     let view = View {
         time_ms: current_slot * config.slot_duration_ms,
@@ -82,6 +82,7 @@ fn store(fork: Fork, validators: usize, current_slot: Slot) -> Store {
         unrealized_finalized_checkpoint: anchor,
         proposer_boost_root: Root::ZERO,
         blocks,
+        states: HashMap::from([(root_of(0), state)]),
         checkpoint_states: HashMap::from([(anchor, Arc::clone(&justified))]),
         justified,
     };
@@ -197,11 +198,10 @@ fn random_store(fork: Fork, random: &mut Random) -> (Store, Messages) {
     let blocks = 2 + random.below(24);
     let current_slot = 2 * blocks;
     let mut store = store(fork, validators, current_slot);
-    let state = Arc::clone(&store.justified.state);
     for number in 1..blocks {
         let parent = random.below(number).max(random.below(number));
         let slot = 2 * number - u64::from(number + 1 == blocks && random.below(2) == 0);
-        let mut node = block(fork, root_of(number), root_of(parent), slot.max(1), &state);
+        let mut node = block(fork, root_of(number), root_of(parent), slot.max(1));
         node.parent_full = fork < Fork::Gloas || random.below(2) == 0;
         node.payload_verified = fork < Fork::Gloas || random.below(3) > 0;
         node.unrealized_justification = checkpoint(random.below(3), root_of(0));
@@ -294,12 +294,8 @@ fn pruning_changes_no_head() {
 #[test]
 fn who_votes_twice_has_no_voice() {
     let mut store = store(Fork::Fulu, 4, 10);
-    let state = Arc::clone(&store.justified.state);
     for number in 1..3 {
-        insert(
-            &mut store,
-            block(Fork::Fulu, root_of(number), root_of(0), number, &state),
-        );
+        insert(&mut store, block(Fork::Fulu, root_of(number), root_of(0), number));
     }
     for (index, place) in [(0, 1), (1, 1), (2, 2)] {
         store
@@ -317,9 +313,8 @@ fn who_votes_twice_has_no_voice() {
 #[test]
 fn an_invalid_payload_takes_back_what_is_after_the_latest_valid() {
     let mut store = store(Fork::Fulu, 4, 10);
-    let state = Arc::clone(&store.justified.state);
     for number in 1..5u64 {
-        let mut node = block(Fork::Fulu, root_of(number), root_of(number - 1), number, &state);
+        let mut node = block(Fork::Fulu, root_of(number), root_of(number - 1), number);
         node.block_hash = Hash32::from([number as u8; 32]);
         node.execution = ExecutionStatus::NotValidated;
         insert(&mut store, node);
@@ -351,13 +346,9 @@ fn least(mut run: impl FnMut()) -> Duration {
 
 fn with_votes(validators: usize, blocks: u64) -> Store {
     let mut store = store(Fork::Fulu, validators, blocks + 100);
-    let state = Arc::clone(&store.justified.state);
     for number in 1..blocks {
         let parent = number.saturating_sub(1 + number % 2);
-        insert(
-            &mut store,
-            block(Fork::Fulu, root_of(number), root_of(parent), number, &state),
-        );
+        insert(&mut store, block(Fork::Fulu, root_of(number), root_of(parent), number));
     }
     vote(&mut store, validators, 1);
     store
