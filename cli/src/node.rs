@@ -120,6 +120,11 @@ fn network_options(args: &Args) -> Result<NetworkOptions, Failure> {
 /// Runs the node until it is stopped.
 pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
     logging::start(&args.log_level)?;
+    let peers = if args.alone {
+        None
+    } else {
+        Some(network_options(&args)?)
+    };
     let config = network::load(&args.network)?;
     let in_folder = PathBuf::from(&args.network).join("genesis.ssz");
     let genesis_state = args.genesis_state.or_else(|| in_folder.exists().then_some(in_folder));
@@ -130,11 +135,6 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
             endpoints: args.execution_endpoint,
             jwt: args.execution_jwt,
         }
-    };
-    let peers = if args.alone {
-        None
-    } else {
-        Some(network_options(&args)?)
     };
     let options = Options {
         config,

@@ -24,6 +24,8 @@ use consensus::{Config, Fork};
 use node::execution::Engine;
 use node::execution::dev::{DevEngine, DevOptions};
 use node::genesis::{DevnetOptions, GenesisKey, Withdrawals, devnet_config, genesis_state, interop_secret_key};
+use node::network::NetworkOptions;
+use node::network::node_key::NodeKey;
 use node::run::{Parts, Running, start};
 use node::start::Anchor;
 use node::stop::Stop;
@@ -81,11 +83,11 @@ pub(crate) async fn node(fork: Fork) -> Node {
 /// The same that many slots after genesis.
 pub(crate) async fn node_since(fork: Fork, slots: u64) -> Node {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-    node_of_genesis(fork, now - slots * SLOT).await
+    node_of_genesis(fork, now - slots * SLOT, None).await
 }
 
 /// A node of the chain that began at `genesis_time`, in seconds since 1970: another of the same time is of the same chain.
-pub(crate) async fn node_of_genesis(fork: Fork, genesis_time: u64) -> Node {
+pub(crate) async fn node_of_genesis(fork: Fork, genesis_time: u64, network: Option<NetworkOptions>) -> Node {
     let options = DevnetOptions {
         genesis_fork: fork,
         schedule: Vec::new(),
@@ -115,7 +117,11 @@ pub(crate) async fn node_of_genesis(fork: Fork, genesis_time: u64) -> Node {
         fee_recipient: Bytes([0xfe; 20]),
         safe_slots: 128,
     };
-    let running = start(parts, stop).await.unwrap();
+    let mut running = start(parts, stop).await.unwrap();
+    if let Some(network) = network {
+        let key = NodeKey::load_or_create(&network.folder).unwrap();
+        running.connect(&key, network).await.unwrap();
+    }
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let client = Client::new(listener.local_addr().unwrap());
     running.serve(listener);
