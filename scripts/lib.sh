@@ -113,6 +113,19 @@ need_rocksdb() {
     export ROCKSDB_LIB_DIR=$dir ROCKSDB_STATIC=1
 }
 
+# js_packages NAME: installs what tests/system/js/NAME wants, beside a copy of it under the target folder, and leaves that
+# folder's path in js_folder. The packages bring their own Node, of the version that they are made for.
+js_packages() {
+    need node=nodejs npm=npm
+    js_folder=$CARGO_TARGET_DIR/js-$1
+    mkdir -p "$js_folder"
+    cp -r "tests/system/js/$1/." "$js_folder/"
+    if [ ! -e "$js_folder/installed" ] || ! cmp -s "$js_folder/package-lock.json" "$js_folder/installed"; then
+        npm ci --prefix "$js_folder" --no-audit --no-fund --loglevel=error >&2
+        cp "$js_folder/package-lock.json" "$js_folder/installed"
+    fi
+}
+
 install_rust() {
     local packages=(rustc-web cargo-web rust-web-clippy rustfmt-web)
     say "No Rust $(rust_wanted) or newer${*:+ with cargo $*} here$(rustc --version 2>/dev/null | sed 's/^/; found /')."

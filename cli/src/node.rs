@@ -162,16 +162,16 @@ fn network_options(args: &Args) -> Result<NetworkOptions, Failure> {
 /// Runs the node until it is stopped.
 pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
     logging::start(&args.log_level)?;
-    let config = network::load(&args.network)?;
-    let in_folder = PathBuf::from(&args.network).join("genesis.ssz");
-    let genesis_state = args.genesis_state.clone();
-    let genesis_state = genesis_state.or_else(|| in_folder.exists().then_some(in_folder));
-    let start = start_options(&args)?;
     let peers = if args.alone {
         None
     } else {
         Some(network_options(&args)?)
     };
+    let config = network::load(&args.network)?;
+    let in_folder = PathBuf::from(&args.network).join("genesis.ssz");
+    let genesis_state = args.genesis_state.clone();
+    let genesis_state = genesis_state.or_else(|| in_folder.exists().then_some(in_folder));
+    let start = start_options(&args)?;
     let engine = if args.dev_engine {
         EngineChoice::Dev
     } else {

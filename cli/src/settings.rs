@@ -25,7 +25,7 @@ const LOOKING: [&str; 2] = ["status", "doctor"];
 const FILE: &str = "config-file";
 
 /// Variables that are no settings: of builds and tests.
-const OTHERS: [&str; 3] = ["WREN_BIN", "WREN_COMMIT", "WREN_TEST_LONG"];
+const OTHERS: [&str; 4] = ["WREN_BIN", "WREN_COMMIT", "WREN_TEST_LONG", "WREN_DISCV5_JS"];
 
 /// A file of settings is a page or two.
 const MAX_BYTES: u64 = 1 << 20;

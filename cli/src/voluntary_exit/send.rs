@@ -192,19 +192,18 @@ fn show_all(args: &Send, chain: &Chain, validators: &[Leaving], partial: &[Parti
             status_in_words(info.status),
             eth(info.balance)
         );
-        match withdrawal_address(&one.withdrawal_credentials) {
-            Some(address) => eprintln!("  Its ETH goes to {}.", to_checksum(&address)),
-            None => {
-                eprintln!(
-                    "  It has no withdrawal address (0x00 credentials): your ETH stays locked until you set an address."
-                );
-                if !args.without_withdrawal_address {
-                    return Err(Failure::invalid(format!(
-                        "validator {} has no withdrawal address: set one first (`ethdo` or `ethstaker-deposit` can), or \
-                         give --without-withdrawal-address",
-                        info.index
-                    )));
-                }
+        if let Some(address) = withdrawal_address(&one.withdrawal_credentials) {
+            eprintln!("  Its ETH goes to {}.", to_checksum(&address));
+        } else {
+            eprintln!(
+                "  It has no withdrawal address (0x00 credentials): your ETH stays locked until you set an address."
+            );
+            if !args.without_withdrawal_address {
+                return Err(Failure::invalid(format!(
+                    "validator {} has no withdrawal address: set one first (`ethdo` or `ethstaker-deposit` can), or \
+                     give --without-withdrawal-address",
+                    info.index
+                )));
             }
         }
         let own = partial.iter().filter(|one| one.validator_index == info.index);

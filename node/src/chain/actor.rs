@@ -676,9 +676,10 @@ impl Actor {
             return;
         }
         let kept = (Arc::clone(&snapshot.head_state), snapshot.head.root);
-        match self.states.try_send(kept) {
-            Ok(()) => self.stored_epoch = epoch,
-            Err(_) => tracing::debug!(epoch, "the state of this epoch waits: the one before is being written"),
+        if self.states.try_send(kept).is_ok() {
+            self.stored_epoch = epoch;
+        } else {
+            tracing::debug!(epoch, "the state of this epoch waits: the one before is being written");
         }
     }
 

@@ -128,7 +128,7 @@ fn the_chain_must_have_the_checkpoint_that_is_named() {
         *state
             .block_roots
             .get_mut(39 * SLOTS_PER_EPOCH as usize % state.block_roots.len())
-            .unwrap() = Bytes([8; 32])
+            .unwrap() = Bytes([8; 32]);
     });
     let anchor = verify(&before, &config(), GENESIS_ROOT).unwrap().anchor;
     assert!(check_wss(&anchor.state, anchor.root, &wss(39, Bytes([8; 32]))).unwrap());
@@ -227,7 +227,7 @@ async fn answer(
                 return None;
             }
             Manner::Endless => loop {
-                stream.write_all(&[0; 65536]).await.ok()?;
+                stream.write_all(&vec![0; 65536]).await.ok()?;
             },
             Manner::Falls(most) => {
                 stream.write_all(&rest[..most]).await.ok()?;

@@ -563,8 +563,8 @@ impl Service {
                 }
             }
             gossipsub::Event::GossipsubNotSupported { peer_id } => {
+                // It may be a light client, or one who only looks: whether it may stay is seen by its status.
                 tracing::debug!(peer = %peer_id, "it does not speak gossipsub");
-                self.leave(peer_id, Goodbye::IrrelevantNetwork.code());
             }
             _ => {}
         }

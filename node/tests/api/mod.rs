@@ -29,6 +29,8 @@ use node::builder::Builder;
 use node::execution::Engine;
 use node::execution::dev::{DevEngine, DevOptions};
 use node::genesis::{DevnetOptions, GenesisKey, Withdrawals, devnet_config, genesis_state, interop_secret_key};
+use node::network::NetworkOptions;
+use node::network::node_key::NodeKey;
 use node::run::{Parts, Running, start};
 use node::start::Anchor;
 use node::stop::Stop;
@@ -94,15 +96,15 @@ pub(crate) async fn node_since(fork: Fork, slots: u64) -> Node {
 /// The same with an external builder.
 pub(crate) async fn node_with(fork: Fork, slots: u64, builder: Option<Builder>) -> Node {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-    node_of(fork, now - slots * SLOT, builder).await
+    node_of(fork, now - slots * SLOT, builder, None).await
 }
 
 /// A node of the chain that began at `genesis_time`, in seconds since 1970: another of the same time is of the same chain.
-pub(crate) async fn node_of_genesis(fork: Fork, genesis_time: u64) -> Node {
-    node_of(fork, genesis_time, None).await
+pub(crate) async fn node_of_genesis(fork: Fork, genesis_time: u64, network: Option<NetworkOptions>) -> Node {
+    node_of(fork, genesis_time, None, network).await
 }
 
-async fn node_of(fork: Fork, genesis_time: u64, builder: Option<Builder>) -> Node {
+async fn node_of(fork: Fork, genesis_time: u64, builder: Option<Builder>, network: Option<NetworkOptions>) -> Node {
     let options = DevnetOptions {
         genesis_fork: fork,
         schedule: Vec::new(),
@@ -133,7 +135,11 @@ async fn node_of(fork: Fork, genesis_time: u64, builder: Option<Builder>) -> Nod
         safe_slots: 128,
         builder: builder.map(Arc::new),
     };
-    let running = start(parts, stop).await.unwrap();
+    let mut running = start(parts, stop).await.unwrap();
+    if let Some(network) = network {
+        let key = NodeKey::load_or_create(&network.folder).unwrap();
+        running.connect(&key, network).await.unwrap();
+    }
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let client = Client::new(listener.local_addr().unwrap());
     let metrics_listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -1,12 +1,13 @@
 //! Nodes that run in one process and speak to each other over loopback.
 
+mod hostile;
 mod together;
 
 use crate::api::{Folder, Node, node_of_genesis};
 use consensus::Fork;
+use consensus::types::Root;
 use libp2p::multiaddr::Protocol;
 use libp2p::{Multiaddr, PeerId};
-use node::network::node_key::NodeKey;
 use node::network::peer::{PeerView, Peers};
 use node::network::{NetworkHandle, NetworkOptions};
 use std::net::{IpAddr, Ipv4Addr};
@@ -43,9 +44,7 @@ pub(crate) async fn networked(fork: Fork, genesis_time: u64, peers: Vec<(PeerId,
 }
 
 pub(crate) async fn with_options(fork: Fork, genesis_time: u64, options: NetworkOptions, folder: Folder) -> Networked {
-    let mut node = node_of_genesis(fork, genesis_time).await;
-    let key = NodeKey::load_or_create(&options.folder).unwrap();
-    node.running.connect(&key, options).await.unwrap();
+    let node = node_of_genesis(fork, genesis_time, Some(options)).await;
     let network = node.running.network.clone().unwrap();
     Networked {
         node,
@@ -69,6 +68,14 @@ impl Networked {
             (peers.len() >= count).then_some(peers)
         })
         .await
+    }
+
+    /// Waits until this is its head.
+    pub(crate) async fn follows(&self, root: Root) {
+        wait_for("the head", || {
+            (self.node.running.chain.snapshot().head.root == root).then_some(())
+        })
+        .await;
     }
 }
 

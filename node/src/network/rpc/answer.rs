@@ -62,7 +62,8 @@ fn check_range(shared: &Shared, start: Slot, count: u64) -> Result<Range<Slot>, 
     if start < shared.earliest_slot() {
         return Err((Code::ResourceUnavailable, "the range begins before what is kept here"));
     }
-    Ok(start..start.saturating_add(count))
+    // Genesis is a block that nobody has signed.
+    Ok(start.max(1)..start.saturating_add(count))
 }
 
 /// Slots and roots of the head's chain in these slots, in order: what is finalized by the database's list, the rest by

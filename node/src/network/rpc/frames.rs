@@ -264,8 +264,8 @@ mod tests {
             let mut bytes = Vec::new();
             write_varint(value, &mut bytes);
             let mut varint = Varint::default();
-            let last = bytes.iter().map(|byte| varint.push(*byte).unwrap()).next_back();
-            assert_eq!(last, Some(Some(value)));
+            let read: Vec<_> = bytes.iter().map(|byte| varint.push(*byte).unwrap()).collect();
+            assert_eq!(read.last(), Some(&Some(value)));
         }
         let mut varint = Varint::default();
         for _ in 0..9 {

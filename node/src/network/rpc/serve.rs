@@ -39,6 +39,7 @@ pub(crate) async fn serve(shared: Arc<Shared>, opened: Opened) {
             Ok(Vec::new())
         };
         let stream = reader.stream_mut();
+        let mut offence = None;
         match request {
             Ok(request) => {
                 // Held back while two others are answered.
@@ -48,13 +49,17 @@ pub(crate) async fn serve(shared: Arc<Shared>, opened: Opened) {
             }
             Err(Failure::Broken(Broken(why))) => {
                 let _ = send(stream, &error(Code::InvalidRequest, why)).await;
-                shared.tell(Command::Offence(peer, Offence::Wrong(why)));
+                offence = Some(Offence::Wrong(why));
             }
             Err(failure) => tracing::debug!(%peer, "a request did not come: {failure}"),
         }
         let _ = timeout(super::stream::ACCEPT_TIME, stream.close()).await;
         // A stream that is dropped with bytes unread is reset, and the peer would lose the answer.
         reader.drain().await;
+        // Last, since it may end the connection.
+        if let Some(offence) = offence {
+            shared.tell(Command::Offence(peer, offence));
+        }
     };
     if timeout(SERVE_TIME, served).await.is_err() {
         tracing::debug!(%peer, protocol = id.protocol.name(), "an answer was given up: the peer takes it too slowly");

@@ -42,7 +42,16 @@ function varint (n) {
 /** Bytes of a stream, as many at a time as are asked for. */
 class Reader {
   constructor (stream) {
-    this.chunks = stream[Symbol.asyncIterator]()
+    const chunks = stream[Symbol.asyncIterator]()
+    // Asked for at once: what comes before anybody listens is lost.
+    let next = chunks.next()
+    this.chunks = {
+      next: async () => {
+        const chunk = await next
+        if (!chunk.done) next = chunks.next()
+        return chunk
+      }
+    }
     this.buffer = Buffer.alloc(0)
   }
 
@@ -82,6 +91,13 @@ class Reader {
 }
 
 const payload = (bytes) => Buffer.concat([varint(bytes.length), frame(bytes)])
+
+/** Fails where something takes too long: a stream that is never closed, say. */
+export async function within (ms, what, promise) {
+  let timer
+  const late = new Promise((_, reject) => { timer = setTimeout(() => reject(new Error(`${what}: no answer within ${ms} ms`)), ms) })
+  return await Promise.race([promise, late]).finally(() => clearTimeout(timer))
+}
 
 /** Which protocols have a fork digest before each part of an answer. */
 const hasContext = (protocol) => !/^(status|goodbye|ping|metadata)\//.test(protocol)
@@ -149,12 +165,16 @@ export class Peer {
 
   /** Asks by a protocol such as `status/2`; the parts of the answer, each with result, context and SSZ. */
   async request (protocol, body) {
+    return await within(20000, protocol, this.ask(protocol, body))
+  }
+
+  async ask (protocol, body) {
     const stream = await this.node.dialProtocol(this.remote, PREFIX + protocol + '/ssz_snappy', {
       signal: AbortSignal.timeout(20000)
     })
+    const reader = new Reader(stream)
     if (body) stream.send(payload(body))
     await stream.close()
-    const reader = new Reader(stream)
     const parts = []
     while (await reader.more()) {
       const [result] = await reader.take(1)

@@ -1,0 +1,142 @@
+//! A peer that breaks the rules: it is answered as the specification has it, costs little, and is cut.
+
+use super::{networked, wait_for};
+use crate::api::lately;
+use consensus::Fork;
+use futures_util::StreamExt as _;
+use futures_util::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use libp2p::core::upgrade::Version;
+use libp2p::identity::Keypair;
+use libp2p::swarm::{Config, Stream, Swarm, SwarmEvent};
+use libp2p::{Multiaddr, PeerId, Transport as _, noise, tcp, yamux};
+use node::network::rpc::frames::write_payload;
+use node::network::rpc::protocol::{Protocol, ProtocolId};
+use node::network::rpc::streams::{Behaviour, Open};
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+
+/// A peer that does nothing but what a test has it do.
+struct Raw {
+    opens: mpsc::Sender<Open>,
+}
+
+impl Raw {
+    /// Connects.
+    async fn dial(address: Multiaddr, peer: PeerId) -> Raw {
+        let key = Keypair::generate_secp256k1();
+        let transport = tcp::tokio::Transport::new(tcp::Config::default())
+            .upgrade(Version::V1)
+            .authenticate(noise::Config::new(&key).unwrap())
+            .multiplex(yamux::Config::default())
+            .boxed();
+        let mut swarm = Swarm::new(
+            transport,
+            Behaviour::default(),
+            PeerId::from(key.public()),
+            Config::with_tokio_executor(),
+        );
+        swarm.dial(address).unwrap();
+        loop {
+            if let SwarmEvent::ConnectionEstablished { .. } = swarm.select_next_some().await {
+                break;
+            }
+        }
+        let (opens, mut wanted) = mpsc::channel(8);
+        tokio::spawn(async move {
+            loop {
+                tokio::select! {
+                    _ = swarm.select_next_some() => {}
+                    open = wanted.recv() => match open {
+                        Some(open) => swarm.behaviour_mut().open(peer, open),
+                        None => return,
+                    }
+                }
+            }
+        });
+        Raw { opens }
+    }
+
+    /// A stream; `None` when the connection is gone.
+    async fn open(&self, protocol: Protocol, version: u8) -> Option<Stream> {
+        let (answer, opened) = oneshot::channel();
+        let ids = vec![ProtocolId { protocol, version }];
+        self.opens.send(Open { ids, answer }).await.ok()?;
+        let opened = tokio::time::timeout(Duration::from_secs(20), opened).await.ok()?;
+        opened.ok()?.ok().map(|(_, stream)| stream)
+    }
+
+    /// Sends bytes as a request and reads what comes, up to an end or a kilobyte.
+    async fn send(&self, protocol: Protocol, version: u8, bytes: &[u8]) -> Option<Vec<u8>> {
+        let mut stream = self.open(protocol, version).await?;
+        let _ = stream.write_all(bytes).await;
+        let _ = stream.close().await;
+        let mut answer = Vec::new();
+        let mut taken = stream.take(1024);
+        let _ = tokio::time::timeout(Duration::from_secs(30), taken.read_to_end(&mut answer)).await;
+        Some(answer)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn malformed_requests_are_errors_and_cost_the_connection() {
+    let node = networked(Fork::Fulu, lately(), Vec::new()).await;
+    let (id, addresses) = node.by(false);
+    let raw = Raw::dial(addresses[0].clone(), id).await;
+    // It is spoken to before it has said anything of itself.
+    let mut ping = Vec::new();
+    write_payload(&7_u64.to_le_bytes(), &mut ping);
+    let answer = raw.send(Protocol::Ping, 1, &ping).await.unwrap();
+    assert_eq!(answer.first(), Some(&0));
+    let mut long = Vec::new();
+    write_payload(&[0; 25], &mut long);
+    let mut beyond = Vec::new();
+    write_payload(&[0; 24], &mut beyond);
+    beyond.extend_from_slice(b"more");
+    let bad: [(&str, Protocol, Vec<u8>); 4] = [
+        ("a length of ten bytes", Protocol::BeaconBlocksByRange, vec![0xff; 12]),
+        ("a longer request", Protocol::BeaconBlocksByRange, long),
+        ("bytes behind", Protocol::BeaconBlocksByRange, beyond),
+        ("no frames", Protocol::Ping, vec![8, 1, 2, 3, 4, 5, 6, 7]),
+    ];
+    let mut refused = 0;
+    // Until it is cut: each is an offence.
+    for (what, protocol, bytes) in bad.iter().cycle().take(40) {
+        let version = protocol.versions()[0];
+        match raw.send(*protocol, version, bytes).await {
+            Some(answer) if !answer.is_empty() => {
+                assert_eq!(answer[0], 1, "{what}");
+                refused += 1;
+            }
+            _ => break,
+        }
+    }
+    assert!((1..40).contains(&refused), "{refused} malformed requests");
+    wait_for("the end of the connection", || {
+        let peers = node::api::Network::peers(&node.network);
+        let connected = peers.iter().any(|peer| peer.state == node::api::PeerState::Connected);
+        (!connected).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn streams_that_stall_are_few_and_end() {
+    let node = networked(Fork::Fulu, lately(), Vec::new()).await;
+    let (id, addresses) = node.by(false);
+    let raw = Raw::dial(addresses[0].clone(), id).await;
+    let mut stalled = Vec::new();
+    for _ in 0..4 {
+        stalled.push(raw.open(Protocol::BeaconBlocksByRange, 2).await.unwrap());
+    }
+    // A fifth is closed without a word, perhaps before its opening is known here.
+    let mut byte = [0];
+    if let Some(mut fifth) = raw.open(Protocol::BeaconBlocksByRange, 2).await {
+        let read = tokio::time::timeout(Duration::from_secs(3), fifth.read(&mut byte)).await;
+        assert!(matches!(read, Ok(Ok(0) | Err(_))), "{read:?}");
+    }
+    // The first four are given up after the time that a request may take.
+    for mut stream in stalled {
+        let read = tokio::time::timeout(Duration::from_secs(30), stream.read(&mut byte)).await;
+        assert!(matches!(read, Ok(Ok(0) | Err(_))), "{read:?}");
+    }
+}
