@@ -223,10 +223,14 @@ fn text(value: &Value) -> Option<String> {
 mod tests {
     use super::*;
     use clap::CommandFactory;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     fn complete_with(words: &[&str], environment: &[(&str, &str)], file: Option<&str>) -> Result<Vec<String>, String> {
         let command = with_file_option(crate::Wren::command());
-        let path = std::env::temp_dir().join(format!("wren-settings-{}-{}", std::process::id(), words.len()));
+        // Tests run side by side: each call has a file of its own.
+        static CALLS: AtomicUsize = AtomicUsize::new(0);
+        let call = CALLS.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("wren-settings-{}-{call}", std::process::id()));
         let mut line: Vec<OsString> = ["wren"].iter().chain(words).map(OsString::from).collect();
         if let Some(text) = file {
             std::fs::write(&path, text).unwrap();

@@ -40,7 +40,8 @@ fn has(said: &str, mark: &str, name: &str, part: &str) {
 fn folder(name: &str) -> Scratch {
     let scratch = Scratch::new(name);
     let (network, data) = (scratch.path("net"), scratch.path("data"));
-    wren_ok(&["genesis", "--output", &network, "--validators", "8", "--keys", "8"]);
+    // As many as a slot each of an epoch of the mainnet preset wants.
+    wren_ok(&["genesis", "--output", &network, "--validators", "32", "--keys", "32"]);
     let (keys, password) = (scratch.path("net/keys-0"), scratch.path("net/keys-0/password.txt"));
     let import = ["keys", "import", &keys, "--new-keys", "--password-file", &password];
     wren_ok(&[&import[..], &["--network", &network, "--datadir", &data]].concat());
