@@ -5,7 +5,7 @@ use super::proto_array::ProtoArray;
 use super::store::{CheckpointState, Store, View, empty_payload_votes};
 use super::votes::{Votes, gwei};
 use crate::ssz::Ssz;
-use crate::types::{BeaconState, Checkpoint, Hash32, Root, Slot};
+use crate::types::{BeaconState, Checkpoint, Epoch, Hash32, Root, Slot};
 use crate::{Config, Fork, State};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -91,6 +91,12 @@ pub(crate) fn keep(store: &mut Store, root: Root, state: State) {
 /// Keeps `state` as that of the checkpoint.
 pub(crate) fn keep_checkpoint(store: &mut Store, checkpoint: Checkpoint, state: State) {
     store.keep_checkpoint_state(checkpoint, Arc::new(CheckpointState::new(Arc::new(state))));
+}
+
+/// Finalizes the block at the start of the epoch, and drops what does not descend from it.
+pub(crate) fn finalize(store: &mut Store, epoch: Epoch, root: Root) {
+    store.view.finalized_checkpoint = checkpoint(epoch, root);
+    store.prune();
 }
 
 /// Enters the votes of the first `count` members of a block's payload committee.

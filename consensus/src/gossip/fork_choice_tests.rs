@@ -2,7 +2,9 @@
 
 use super::{GossipView, PayloadValidationStatus, is_bid_compatible_with_head, is_valid_dependent_root};
 use crate::fork::Fork;
-use crate::fork_choice::fixture::{block, checkpoint, insert, keep, keep_checkpoint, root_of, store, vote_on_payload};
+use crate::fork_choice::fixture::{
+    block, checkpoint, finalize, insert, keep, keep_checkpoint, root_of, store, vote_on_payload,
+};
 use crate::fork_choice::{ExecutionStatus, ForkChoiceNode, PayloadStatus, Store, View};
 use crate::preset::{DATA_AVAILABILITY_TIMELY_THRESHOLD, PAYLOAD_TIMELY_THRESHOLD, SLOTS_PER_EPOCH};
 use crate::ssz::{Bytes, Root, Ssz};
@@ -245,6 +247,12 @@ fn the_payload_before_the_oldest_block_is_known() {
     assert_eq!(store.payload_status_of(&PARENT_HASH), None);
     store.drop_state(&root_of(0));
     assert_eq!(store.payload_status_of(&GRANDPARENT_HASH), None);
+
+    // Without the state its bid tells, of the oldest block alone.
+    let mut store = chain();
+    assert_eq!(store.payload_status_of(&GRANDPARENT_HASH), None);
+    finalize(&mut store, 1, parent());
+    assert_eq!(store.payload_status_of(&GRANDPARENT_HASH), Some(ExecutionStatus::Valid));
 }
 
 #[test]
