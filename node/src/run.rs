@@ -113,6 +113,7 @@ impl Beginning {
             slot: anchor.block.slot,
             state_root: anchor.block.state_root,
             block_hash: block.map_or_else(Default::default, |block| block.block_hash),
+            payload_status: store.get_head().payload_status,
             optimistic: false,
         };
         let snapshot = Arc::new(Snapshot {

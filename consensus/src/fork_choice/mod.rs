@@ -24,6 +24,8 @@ mod store;
 mod votes;
 
 #[cfg(test)]
+pub(crate) mod fixture;
+#[cfg(test)]
 mod tests;
 
 pub use action::{

@@ -103,6 +103,15 @@ pub struct Node {
 }
 
 impl Node {
+    /// What is known of its payload; `None` while that was not seen. What rests on an invalid payload is invalid, too.
+    pub fn seen_payload(&self) -> Option<ExecutionStatus> {
+        if self.invalid {
+            return Some(ExecutionStatus::Invalidated);
+        }
+        let seen = self.payload_verified || self.execution == ExecutionStatus::Invalidated;
+        seen.then_some(self.execution)
+    }
+
     /// Where the weight of a child goes: to the empty or full half of this node, or to the node itself where its payload
     /// is in the block.
     pub(super) fn side_of(&self, child: &Node) -> PayloadStatus {

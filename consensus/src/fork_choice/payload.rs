@@ -3,6 +3,7 @@
 use super::action::{EnvelopeAction, ExecutionVerdict, PayloadAttestationAction};
 use super::node::{ExecutionStatus, Node};
 use super::store::{Stopped, Store, View};
+use crate::fork::Fork;
 use crate::helpers::accessors::get_ptc;
 use crate::helpers::votes::is_valid_indexed_payload_attestation;
 use crate::preset::{DATA_AVAILABILITY_TIMELY_THRESHOLD, PAYLOAD_TIMELY_THRESHOLD};
@@ -11,9 +12,9 @@ use crate::state::State;
 use crate::transition::NewPayloadRequest;
 use crate::transition::block::verify_execution_payload_envelope;
 use crate::types::{
-    IndexedPayloadAttestation, PayloadAttestation, PayloadAttestationData, PayloadAttestationMessage, Root, Slot,
+    ExecutionPayloadBid, Hash32, IndexedPayloadAttestation, PayloadAttestation, PayloadAttestationData,
+    PayloadAttestationMessage, Root, SignedExecutionPayloadEnvelope, Slot, ValidatorIndex,
 };
-use crate::types::{SignedExecutionPayloadEnvelope, ValidatorIndex};
 use crate::{Invalid, ensure};
 
 /// An envelope that belongs to its block; its payload is still to be executed.
@@ -43,6 +44,48 @@ impl View {
     /// Spec: gloas/fork-choice.md, `is_payload_verified`.
     pub fn is_payload_verified(&self, root: &Root) -> bool {
         self.blocks.get(root).is_some_and(|block| block.payload_verified)
+    }
+
+    /// The bid in a block whose state is kept; `None` before Gloas.
+    pub fn bid(&self, root: &Root) -> Option<&ExecutionPayloadBid> {
+        let state = self.states.get(root).filter(|state| state.at >= Fork::Gloas)?;
+        Some(&state.latest_execution_payload_bid)
+    }
+
+    /// What is known of the payload with that hash; `None` if it was not seen. Costs a pass over the blocks.
+    ///
+    /// Of equivocating blocks that promise the same payload one that has it answers. What the oldest block kept rests on
+    /// came before it and is trusted with it.
+    pub fn payload_status_of(&self, block_hash: &Hash32) -> Option<ExecutionStatus> {
+        let blocks = self.blocks.nodes();
+        let holders = blocks.iter().filter(|block| block.block_hash == *block_hash);
+        let status = holders
+            .filter_map(Node::seen_payload)
+            .min_by_key(|status| *status == ExecutionStatus::Invalidated);
+        status.or_else(|| {
+            let oldest = blocks.first()?;
+            // A genesis block of Gloas has an empty bid: only its state knows the payload.
+            let state = self.states.get(&oldest.root);
+            let before = oldest.parent_block_hash == *block_hash
+                || state.is_some_and(|state| state.at >= Fork::Gloas && state.latest_block_hash == *block_hash);
+            before.then_some(ExecutionStatus::Valid)
+        })
+    }
+
+    /// The gas limit of the payload with that hash, if it is here and the state after its block is kept. Costs a pass
+    /// over the blocks.
+    pub fn payload_gas_limit(&self, block_hash: &Hash32) -> Option<u64> {
+        let blocks = self.blocks.nodes().iter().rev();
+        let mut holders = blocks.filter(|block| block.payload_verified && block.block_hash == *block_hash);
+        holders.find_map(|block| {
+            let state = self.states.get(&block.root)?;
+            Some(if block.separate_payload {
+                // An envelope is valid only with the limit that its bid promised.
+                state.latest_execution_payload_bid.gas_limit
+            } else {
+                state.latest_execution_payload_header.gas_limit
+            })
+        })
     }
 
     /// Whether the block's payload came in time, or whether it did not; neither may hold. False for an unknown block.

@@ -120,7 +120,9 @@ impl Store {
             Ok(head_node)
         }
     }
+}
 
+impl View {
     /// Whether the proposer of `slot` builds on the head's payload or on the one before. Errors if the head is not
     /// known or not decided.
     ///

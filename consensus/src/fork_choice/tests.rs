@@ -1,16 +1,14 @@
 //! The choice over arrays against the spec's own way over nodes, on random trees; and what it costs.
 
-use super::node::{ExecutionStatus, ForkChoiceNode, Node, PayloadStatus};
-use super::proto_array::ProtoArray;
-use super::store::{CheckpointState, Store, View, empty_payload_votes, voting_source};
-use super::votes::{Votes, gwei};
+use super::fixture::{block, checkpoint, insert, root_of, store};
+use super::node::{ExecutionStatus, ForkChoiceNode, PayloadStatus};
+use super::store::{Store, View, voting_source};
+use super::votes::gwei;
+use crate::Fork;
 use crate::constants::GENESIS_EPOCH;
 use crate::preset::SLOTS_PER_EPOCH;
-use crate::ssz::Ssz;
-use crate::types::{BeaconState, Checkpoint, Gwei, Hash32, Root, Slot};
-use crate::{Config, Fork, State};
+use crate::types::{Gwei, Hash32, Root, Slot};
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// A generator of numbers that are random enough for trees.
@@ -23,75 +21,6 @@ impl Random {
         self.0 ^= self.0 << 17;
         (self.0 >> 11) % end
     }
-}
-
-fn root_of(number: u64) -> Root {
-    let mut root = [0; 32];
-    // Roots do not rise with the blocks, so that ties are decided both ways.
-    root[..8].copy_from_slice(&(number + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes());
-    Root::from(root)
-}
-
-fn checkpoint(epoch: u64, root: Root) -> Checkpoint {
-    Checkpoint { epoch, root }
-}
-
-fn block(fork: Fork, root: Root, parent_root: Root, slot: Slot) -> Node {
-    Node {
-        root,
-        slot,
-        proposer_index: 0,
-        parent_root,
-        state_root: Root::ZERO,
-        parent: None,
-        parent_full: true,
-        separate_payload: fork >= Fork::Gloas,
-        block_hash: Hash32::ZERO,
-        parent_block_hash: Hash32::ZERO,
-        payload_verified: true,
-        execution: ExecutionStatus::Valid,
-        invalid: false,
-        current_justified_checkpoint: checkpoint(0, root_of(0)),
-        unrealized_justification: checkpoint(0, root_of(0)),
-        block_timeliness: [true, true],
-        payload_votes: empty_payload_votes(fork),
-        finalized_checkpoint: checkpoint(0, root_of(0)),
-    }
-}
-
-/// A store of one block at slot 0 with validators of 32 increments each.
-fn store(fork: Fork, validators: usize, current_slot: Slot) -> Store {
-    let config = Config::standard().with_forks_at_genesis(fork);
-    let state = Arc::new(State::new(fork, BeaconState::new(fork)));
-    let justified = Arc::new(CheckpointState {
-        state: Arc::clone(&state),
-        total_active_balance: gwei(32 * validators as u64),
-        balances: vec![32; validators].into(),
-    });
-    let anchor = checkpoint(0, root_of(0));
-    let mut blocks = ProtoArray::default();
-    blocks.insert(block(fork, root_of(0), Root::ZERO, 0)).unwrap();
-    let votes = Votes::new(Arc::clone(&justified.balances));
-    let view = View {
-        time_ms: current_slot * config.slot_duration_ms,
-        config: Arc::new(config),
-        genesis_time: 0,
-        justified_checkpoint: anchor,
-        finalized_checkpoint: anchor,
-        unrealized_justified_checkpoint: anchor,
-        unrealized_finalized_checkpoint: anchor,
-        proposer_boost_root: Root::ZERO,
-        blocks,
-        states: HashMap::from([(root_of(0), state)]),
-        checkpoint_states: HashMap::from([(anchor, Arc::clone(&justified))]),
-        justified,
-    };
-    Store { view, votes }
-}
-
-fn insert(store: &mut Store, node: Node) {
-    store.view.blocks.insert(node).unwrap();
-    store.votes.add_block();
 }
 
 /// The messages as the spec keeps them: root, slot, payload present.

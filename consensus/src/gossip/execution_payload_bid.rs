@@ -5,6 +5,7 @@ use super::verdict::{Checked, ignore, ignore_unless, reject_unless};
 use super::{Gossip, Mark, Verdict, unanswered};
 use crate::constants::{DOMAIN_BEACON_BUILDER, PAYLOAD_BUILDER_VERSION};
 use crate::fork::Fork;
+use crate::fork_choice::{ForkChoiceNode, View};
 use crate::helpers::accessors::{get_current_epoch, get_randao_mix};
 use crate::helpers::builders::{builder, can_builder_cover_bid, is_active_builder};
 use crate::helpers::misc::compute_epoch_at_slot;
@@ -82,8 +83,9 @@ fn check_parent(gossip: &Gossip, bid: &ExecutionPayloadBid, preferences: &Propos
         is_gas_limit_target_compatible(parent_gas_limit, bid.gas_limit, preferences.target_gas_limit),
         "bid's gas limit is not compatible with the proposer's target",
     )?;
+    let fork_choice = view.fork_choice();
     ignore_unless(
-        view.is_bid_compatible_with_head(bid),
+        fork_choice.is_some_and(|(view, head)| is_bid_compatible_with_head(view, head, bid)),
         "bid is not compatible with the head",
     )?;
     let Some(parent_slot) = view.block_slot(bid.parent_block_root) else {
@@ -112,6 +114,30 @@ fn check_signature(gossip: &mut Gossip, signed: &SignedExecutionPayloadBid) -> C
             message: signing_root_of(bid.hash_tree_root(fork), domain).0,
         })
     })
+}
+
+/// Whether the head's branch may go on with the bid: with one on the same block and payload as the head, or with one on
+/// the head itself and the payload that a proposer would take there. `head` is what `get_head` said; false if `view` does
+/// not know it, or if its payload is not decided on.
+///
+/// Spec: gloas/p2p-interface.md, `is_bid_compatible_with_head`.
+pub fn is_bid_compatible_with_head(view: &View, head: ForkChoiceNode, bid: &ExecutionPayloadBid) -> bool {
+    let Some(head_block) = view.blocks().get(&head.root) else {
+        return false;
+    };
+    let builds_on_parent_block = bid.parent_block_root == head_block.parent_root;
+    let builds_on_parent_payload = bid.parent_block_hash == head_block.parent_block_hash;
+    if builds_on_parent_block && builds_on_parent_payload {
+        return true;
+    }
+    if bid.parent_block_root != head.root {
+        return false;
+    }
+    match view.should_build_on_full(head, bid.slot) {
+        Ok(true) => bid.parent_block_hash == head_block.block_hash,
+        Ok(false) => builds_on_parent_payload,
+        Err(_) => false,
+    }
 }
 
 /// Whether a gas limit is the closest to the target that the execution layer allows behind its parent's.

@@ -4,6 +4,8 @@ use super::{Gossip, GossipView, Mark, PayloadValidationStatus, Seen, Verdict};
 use crate::Config;
 use crate::constants::FAR_FUTURE_EPOCH;
 use crate::fork::Fork;
+use crate::fork_choice::fixture::{block, insert, root_of, store};
+use crate::fork_choice::{ForkChoiceNode, PayloadStatus, Store, View};
 use crate::keys::Keys;
 use crate::preset::{MAX_EFFECTIVE_BALANCE, SLOTS_PER_EPOCH};
 use crate::signing::{Context, signing_root_of};
@@ -32,6 +34,8 @@ pub(super) const DEPENDENT: Root = Bytes([5; 32]);
 pub(super) const UNKNOWN: Root = Bytes([6; 32]);
 /// The payload of `HEAD`.
 pub(super) const HEAD_HASH: Hash32 = Bytes([7; 32]);
+/// The payload of `PARENT`.
+pub(super) const PARENT_HASH: Hash32 = Bytes([8; 32]);
 /// Validators of the network.
 pub(super) const VALIDATORS: u64 = 64;
 /// The number of the first builder's key, behind those of the validators.
@@ -45,8 +49,8 @@ pub(super) struct Known {
     pub(super) payloads: BTreeMap<Hash32, PayloadValidationStatus>,
     pub(super) own_payload: Option<PayloadValidationStatus>,
     pub(super) payload_verified: bool,
-    pub(super) compatible: bool,
-    pub(super) valid_dependent_root: bool,
+    pub(super) fork_choice: Store,
+    pub(super) head: ForkChoiceNode,
     pub(super) state: Option<State>,
     pub(super) checkpoint_state: Option<State>,
     pub(super) finality_update: Option<LightClientFinalityUpdate>,
@@ -113,12 +117,8 @@ impl GossipView for Known {
         self.blocks.contains_key(&root).then_some(DEPENDENT)
     }
 
-    fn is_bid_compatible_with_head(&self, _: &ExecutionPayloadBid) -> bool {
-        self.compatible
-    }
-
-    fn is_valid_dependent_root(&self, _: Root, _: Epoch) -> bool {
-        self.valid_dependent_root
+    fn fork_choice(&self) -> Option<(&View, ForkChoiceNode)> {
+        Some((&self.fork_choice, self.head))
     }
 
     fn block_state(&self, _: Root) -> Option<&State> {
@@ -177,6 +177,23 @@ fn state() -> State {
     state
 }
 
+/// The valid blocks in a chain, the head on the payload of its parent and with its own.
+fn fork_choice() -> Store {
+    let mut store = store(Fork::Gloas, VALIDATORS as usize, NOW);
+    let chain = [
+        (DEPENDENT, root_of(0), SLOTS_PER_EPOCH - 1),
+        (FINALIZED, DEPENDENT, SLOTS_PER_EPOCH),
+        (PARENT, FINALIZED, NOW - 1),
+    ];
+    for (root, parent_root, slot) in chain {
+        insert(&mut store, block(Fork::Gloas, root, parent_root, slot));
+    }
+    let mut head = block(Fork::Gloas, HEAD, PARENT, NOW);
+    (head.block_hash, head.parent_block_hash) = (HEAD_HASH, PARENT_HASH);
+    insert(&mut store, head);
+    store
+}
+
 impl Network {
     pub(super) fn new() -> Self {
         let config = Config::standard().with_forks_at_genesis(Fork::Gloas);
@@ -204,8 +221,11 @@ impl Network {
                 payloads: [(HEAD_HASH, PayloadValidationStatus::Valid)].into(),
                 own_payload: Some(PayloadValidationStatus::Valid),
                 payload_verified: true,
-                compatible: true,
-                valid_dependent_root: true,
+                fork_choice: fork_choice(),
+                head: ForkChoiceNode {
+                    root: HEAD,
+                    payload_status: PayloadStatus::Full,
+                },
                 state: Some(state.clone()),
                 checkpoint_state: Some(checkpoint_state),
                 finality_update: None,

@@ -7,6 +7,8 @@ use crate::constants::{
     BUILDER_INDEX_SELF_BUILD, DOMAIN_BEACON_BUILDER, DOMAIN_BEACON_PROPOSER, DOMAIN_PROPOSER_PREFERENCES,
     DOMAIN_PTC_ATTESTER,
 };
+use crate::fork_choice::PayloadStatus;
+use crate::fork_choice::fixture::{block, insert, root_of, store};
 use crate::preset::SLOTS_PER_EPOCH;
 use crate::preset::{MAX_PAYLOAD_ATTESTATIONS, MAX_WITHDRAWAL_REQUESTS_PER_PAYLOAD, MAX_WITHDRAWALS_PER_PAYLOAD};
 use crate::ssz::{Bytes, Ssz};
@@ -243,7 +245,12 @@ fn proposer_preferences() {
         network.settle(|gossip| judge(gossip, &valid)),
         Verdict::Ignore("already seen preferences of this validator for this slot and dependent root")
     );
-    network.known.valid_dependent_root = false;
+    // Nothing but an unknown head: then no block follows the one of the dependent root.
+    network.known.fork_choice = store(GLOAS, 1, NOW);
+    insert(
+        &mut network.known.fork_choice,
+        block(GLOAS, DEPENDENT, root_of(0), SLOTS_PER_EPOCH - 1),
+    );
     assert_eq!(
         network.judge(|gossip| judge(gossip, &valid)),
         Verdict::Ignore("dependent root is not a possible one")
@@ -349,10 +356,11 @@ fn bids_against_each_other_and_the_head() {
     let mut network = network_for_bids();
     let valid = bid(&network);
     let judge = |gossip: &mut Gossip, message: &_| validate_execution_payload_bid_gossip(gossip, message);
-    network.known.compatible = false;
+    // The head without its payload: what is built on the payload does not fit.
+    network.known.head.payload_status = PayloadStatus::Empty;
     let verdict = network.judge(|gossip| judge(gossip, &valid));
     assert_eq!(verdict, Verdict::Ignore("bid is not compatible with the head"));
-    network.known.compatible = true;
+    network.known.head.payload_status = PayloadStatus::Full;
     network.known.blocks.insert(HEAD, (NOW + 1, true));
     let verdict = network.judge(|gossip| judge(gossip, &valid));
     assert_eq!(verdict, Verdict::Reject("bid is not for a higher slot than its parent"));

@@ -45,6 +45,8 @@ mod vote;
 #[allow(clippy::type_complexity, clippy::semicolon_if_nothing_returned)] // tables of rules with their closures
 mod fixture;
 #[cfg(test)]
+mod fork_choice_tests;
+#[cfg(test)]
 #[allow(clippy::type_complexity, clippy::semicolon_if_nothing_returned)] // tables of rules with their closures
 mod gloas_tests;
 #[cfg(test)]
@@ -61,11 +63,13 @@ pub use data_column_sidecar::{
     INVALID_CELL_PROOFS, validate_data_column_sidecar_gossip, validate_data_column_sidecar_gossip_but_proofs,
 };
 pub use execution_payload::validate_execution_payload_gossip;
-pub use execution_payload_bid::{is_gas_limit_target_compatible, validate_execution_payload_bid_gossip};
+pub use execution_payload_bid::{
+    is_bid_compatible_with_head, is_gas_limit_target_compatible, validate_execution_payload_bid_gossip,
+};
 pub use light_client::{validate_light_client_finality_update_gossip, validate_light_client_optimistic_update_gossip};
 pub use partial_data_column_sidecar::validate_partial_data_column_sidecar_gossip;
 pub use payload_attestation_message::validate_payload_attestation_message_gossip;
-pub use proposer_preferences::{is_valid_proposal_slot, validate_proposer_preferences_gossip};
+pub use proposer_preferences::{is_valid_dependent_root, is_valid_proposal_slot, validate_proposer_preferences_gossip};
 pub use proposer_slashing::validate_proposer_slashing_gossip;
 pub use seen::{Mark, Seen};
 pub use sync_committee_contribution_and_proof::validate_sync_committee_contribution_and_proof_gossip;

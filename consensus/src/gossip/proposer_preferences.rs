@@ -4,12 +4,13 @@ use super::verdict::{Checked, ignore, ignore_unless, reject_unless};
 use super::{Gossip, Mark, Verdict};
 use crate::constants::DOMAIN_PROPOSER_PREFERENCES;
 use crate::fork::Fork;
+use crate::fork_choice::{Node, View};
 use crate::helpers::accessors::get_current_epoch;
 use crate::helpers::misc::{compute_epoch_at_slot, compute_start_slot_at_epoch};
 use crate::preset::{MIN_SEED_LOOKAHEAD, SLOTS_PER_EPOCH};
-use crate::ssz::Ssz;
+use crate::ssz::{Root, Ssz};
 use crate::state::State;
-use crate::types::{Checkpoint, ProposerPreferences, SignedProposerPreferences};
+use crate::types::{Checkpoint, Epoch, ProposerPreferences, SignedProposerPreferences};
 
 /// Spec: gloas/p2p-interface.md, "New `proposer_preferences`".
 pub fn validate_proposer_preferences_gossip(
@@ -41,8 +42,9 @@ fn rules(gossip: &mut Gossip, signed: &SignedProposerPreferences) -> Checked {
         dependent_slot < compute_start_slot_at_epoch(epoch),
         "dependent root is too late for the proposal slot",
     )?;
+    let fork_choice = view.fork_choice();
     ignore_unless(
-        view.is_valid_dependent_root(root, epoch),
+        fork_choice.is_some_and(|(view, head)| is_valid_dependent_root(view, &head.root, &root, epoch)),
         "dependent root is not a possible one",
     )?;
     let Some(checkpoint_state) = view.checkpoint_state(Checkpoint { epoch, root }) else {
@@ -71,6 +73,24 @@ fn check_signature(gossip: &mut Gossip, signed: &SignedProposerPreferences) -> C
         preferences.hash_tree_root(Fork::Gloas),
         &signed.signature,
     )
+}
+
+/// Whether the block of `root` is, or could become, the last one before `epoch` on some branch. `head` is the block that
+/// `get_head` said. False for an unknown block.
+///
+/// Spec: gloas/p2p-interface.md, `is_valid_dependent_root`.
+pub fn is_valid_dependent_root(view: &View, head: &Root, root: &Root, epoch: Epoch) -> bool {
+    let epoch_start_slot = compute_start_slot_at_epoch(epoch);
+    if view
+        .blocks()
+        .get(root)
+        .is_none_or(|block| block.slot >= epoch_start_slot)
+    {
+        return false;
+    }
+    // One pass over what is kept since finality: some hundred blocks on a chain that finalizes.
+    let is_next = |block: &Node| block.parent_root == *root && block.slot >= epoch_start_slot;
+    root == head || view.blocks().nodes().iter().any(is_next)
 }
 
 /// Whether the validator proposes at the slot, as far as the state looks ahead.

@@ -1,5 +1,6 @@
 //! What the rules ask about blocks: the part of the fork-choice store that they need, answered from a snapshot.
 
+use crate::fork_choice::{ExecutionStatus, ForkChoiceNode, View};
 use crate::helpers::misc::compute_start_slot_at_epoch;
 use crate::ssz::Root;
 use crate::state::State;
@@ -20,10 +21,20 @@ pub enum PayloadValidationStatus {
     NotValidated,
 }
 
+impl From<ExecutionStatus> for PayloadValidationStatus {
+    fn from(status: ExecutionStatus) -> Self {
+        match status {
+            ExecutionStatus::Valid => PayloadValidationStatus::Valid,
+            ExecutionStatus::Invalidated => PayloadValidationStatus::Invalidated,
+            ExecutionStatus::NotValidated => PayloadValidationStatus::NotValidated,
+        }
+    }
+}
+
 /// The blocks and checkpoints that a node knows, at one moment. A method that cannot answer returns what makes the rule
 /// ignore the message, never what rejects it.
 ///
-/// The methods below "From Gloas on" have defaults that say "unknown": a node that does not run Gloas leaves them.
+/// The methods "From Gloas on" are answered from `fork_choice`: who has none says "unknown" to all of them.
 pub trait GossipView: fmt::Debug {
     /// The slot of a block that was seen, valid or not; the spec's `store.blocks`.
     fn block_slot(&self, root: Root) -> Option<Slot>;
@@ -54,54 +65,53 @@ pub trait GossipView: fmt::Debug {
         None
     }
 
-    /// The bid in a block that was seen. From Gloas on.
-    fn bid(&self, _block_root: Root) -> Option<&ExecutionPayloadBid> {
+    /// The fork choice with its head. From Gloas on: all below is answered from it.
+    fn fork_choice(&self) -> Option<(&View, ForkChoiceNode)> {
         None
+    }
+
+    /// The bid in a block that was seen. From Gloas on.
+    fn bid(&self, block_root: Root) -> Option<&ExecutionPayloadBid> {
+        self.fork_choice()?.0.bid(&block_root)
     }
 
     /// What is known of the payload with that hash; `None` if it was not seen. From Gloas on.
-    fn payload_status_of(&self, _block_hash: Hash32) -> Option<PayloadValidationStatus> {
-        None
+    fn payload_status_of(&self, block_hash: Hash32) -> Option<PayloadValidationStatus> {
+        let status = self.fork_choice()?.0.payload_status_of(&block_hash);
+        status.map(PayloadValidationStatus::from)
     }
 
     /// What is known of the payload of a block's own bid; `None` if it was not seen. From Gloas on.
-    fn own_payload_status(&self, _block_root: Root) -> Option<PayloadValidationStatus> {
-        None
+    fn own_payload_status(&self, block_root: Root) -> Option<PayloadValidationStatus> {
+        let block = self.fork_choice()?.0.blocks().get(&block_root)?;
+        block.seen_payload().map(PayloadValidationStatus::from)
     }
 
     /// Spec: gloas/fork-choice.md, `is_payload_verified`. From Gloas on.
-    fn is_payload_verified(&self, _block_root: Root) -> bool {
-        false
+    fn is_payload_verified(&self, block_root: Root) -> bool {
+        self.fork_choice()
+            .is_some_and(|(view, _)| view.is_payload_verified(&block_root))
     }
 
     /// The gas limit of a payload that fork choice knows. From Gloas on.
-    fn payload_gas_limit(&self, _block_hash: Hash32) -> Option<u64> {
-        None
+    fn payload_gas_limit(&self, block_hash: Hash32) -> Option<u64> {
+        self.fork_choice()?.0.payload_gas_limit(&block_hash)
     }
 
     /// Spec: gloas/fork-choice.md, `get_shuffling_dependent_root`. From Gloas on.
-    fn shuffling_dependent_root(&self, _root: Root, _epoch: Epoch) -> Option<Root> {
-        None
+    fn shuffling_dependent_root(&self, root: Root, epoch: Epoch) -> Option<Root> {
+        Some(self.fork_choice()?.0.get_shuffling_dependent_root(&root, epoch))
     }
 
-    /// Spec: gloas/p2p-interface.md, `is_bid_compatible_with_head`. From Gloas on.
-    fn is_bid_compatible_with_head(&self, _bid: &ExecutionPayloadBid) -> bool {
-        false
+    /// The state of a valid block as it stands in the store, if it is kept. From Gloas on.
+    fn block_state(&self, block_root: Root) -> Option<&State> {
+        self.fork_choice()?.0.state(&block_root).map(|state| &**state)
     }
 
-    /// Spec: gloas/p2p-interface.md, `is_valid_dependent_root`. From Gloas on.
-    fn is_valid_dependent_root(&self, _root: Root, _epoch: Epoch) -> bool {
-        false
-    }
-
-    /// The state of a valid block as it stands in the store. From Gloas on.
-    fn block_state(&self, _block_root: Root) -> Option<&State> {
-        None
-    }
-
-    /// The state of a checkpoint, moved on to the epoch's start. From Gloas on.
-    fn checkpoint_state(&self, _checkpoint: Checkpoint) -> Option<&State> {
-        None
+    /// The state of a checkpoint, moved on to the epoch's start, if it is kept. From Gloas on.
+    fn checkpoint_state(&self, checkpoint: Checkpoint) -> Option<&State> {
+        let kept = self.fork_choice()?.0.checkpoint_state(&checkpoint);
+        kept.map(|kept| &*kept.state)
     }
 }
 

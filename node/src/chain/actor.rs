@@ -16,7 +16,7 @@ use crate::network::peer::Offence;
 use crate::pools::Pools;
 use crate::work::{Busy, Lane};
 use consensus::fork_choice::{
-    BlockAction, DataAvailability, ExecutionVerdict, FastConfirmationStore, Store, ValidAttestation,
+    BlockAction, DataAvailability, ExecutionVerdict, FastConfirmationStore, ForkChoiceNode, Store, ValidAttestation,
 };
 use consensus::gossip::{Seen, Verdict};
 use consensus::helpers::misc::{compute_epoch_at_slot, compute_start_slot_at_epoch};
@@ -721,10 +721,13 @@ impl Actor {
 
     /// The head; for as long as its state is not at hand, the one before.
     fn head(&mut self, old: &Snapshot) -> Option<Head> {
-        let mut root = self.store.get_head().root;
+        let ForkChoiceNode {
+            mut root,
+            mut payload_status,
+        } = self.store.get_head();
         if self.store.state(&root).is_none() {
             self.want_state(root);
-            root = old.head.root;
+            (root, payload_status) = (old.head.root, old.head.payload_status);
         }
         let block = self.store.blocks().get(&root)?;
         Some(Head {
@@ -732,6 +735,7 @@ impl Actor {
             slot: block.slot,
             state_root: block.state_root,
             block_hash: block.block_hash,
+            payload_status,
             optimistic: self.store.blocks().is_optimistic(&root),
         })
     }

@@ -3,7 +3,7 @@
 use super::states::States;
 use crate::execution::ForkchoiceState;
 use consensus::duties::get_proposers;
-use consensus::fork_choice::{CheckpointState, ExecutionStatus, Node, View};
+use consensus::fork_choice::{CheckpointState, ForkChoiceNode, Node, PayloadStatus, View};
 use consensus::gossip::{GossipView, PayloadValidationStatus};
 use consensus::helpers::accessors::get_committee_count_per_slot;
 use consensus::helpers::misc::{compute_epoch_at_slot, compute_start_slot_at_epoch};
@@ -25,6 +25,8 @@ pub struct Head {
     pub state_root: Root,
     /// The hash of its payload; zero before the merge.
     pub block_hash: Hash32,
+    /// What fork choice decided about its payload; `Pending` before Gloas.
+    pub payload_status: PayloadStatus,
     /// Whether its payload, or one before it, is not executed yet. Spec: sync/optimistic.md, `is_optimistic`.
     pub optimistic: bool,
 }
@@ -214,11 +216,8 @@ impl GossipView for Snapshot {
     }
 
     fn payload_status(&self, root: Root) -> PayloadValidationStatus {
-        match self.block(&root).map(|block| (block.invalid, block.execution)) {
-            Some((false, ExecutionStatus::Valid)) => PayloadValidationStatus::Valid,
-            Some((true, _) | (_, ExecutionStatus::Invalidated)) => PayloadValidationStatus::Invalidated,
-            Some((false, ExecutionStatus::NotValidated)) | None => PayloadValidationStatus::NotValidated,
-        }
+        let seen = self.block(&root).and_then(Node::seen_payload);
+        seen.map_or(PayloadValidationStatus::NotValidated, PayloadValidationStatus::from)
     }
 
     fn finalized_checkpoint(&self) -> Checkpoint {
@@ -240,5 +239,13 @@ impl GossipView for Snapshot {
         let decided = compute_start_slot_at_epoch(epoch.saturating_sub(lookahead)).saturating_sub(1);
         let same = self.ancestor(parent_root, decided) == self.ancestor(self.head.root, decided);
         same.then(|| self.ahead.proposer(slot)).flatten()
+    }
+
+    fn fork_choice(&self) -> Option<(&View, ForkChoiceNode)> {
+        let head = ForkChoiceNode {
+            root: self.head.root,
+            payload_status: self.head.payload_status,
+        };
+        Some((&self.view, head))
     }
 }
