@@ -110,7 +110,7 @@ fn the_doctor_sees_what_is_broken_in_the_clients_folder() {
 
     let other = scratch.path("net");
     fs::rename(&other, scratch.path("old")).unwrap();
-    wren_ok(&["genesis", "--output", &other, "--validators", "9"]);
+    wren_ok(&["genesis", "--output", &other, "--validators", "33"]);
     has(&doctor(&scratch, &fees), "MEND", "slashing record", "another network");
 }
 
