@@ -16,3 +16,14 @@ mod packing;
 mod pools;
 mod production;
 mod sync;
+
+/// A database that does not mind how full the machine's disk is: what a node sheds then is not what these tests look at.
+fn storage_options() -> storage::Options {
+    storage::Options {
+        disk: storage::DiskLimits {
+            shed_below: 0,
+            stop_below: 0,
+        },
+        ..storage::Options::default()
+    }
+}

@@ -94,7 +94,7 @@ async fn memory_and_disk_stay_bounded_without_finality() {
     state.genesis_time = now - (SLOTS + 2) * config.slot_duration_ms / 1000;
     let folder = std::env::temp_dir().join(format!("wren-nonfinality-{}", std::process::id()));
     let identity = Identity::of(state.genesis_validators_root);
-    let storage = Storage::open(&folder, &identity, &storage::Options::default()).unwrap();
+    let storage = Storage::open(&folder, &identity, &crate::storage_options()).unwrap();
     let running = begin(&config, state.clone(), storage.clone()).await;
     let mut chain = Chain::from_genesis(config.clone(), state);
     let mut old = None;

@@ -124,7 +124,7 @@ async fn node_of(fork: Fork, genesis_time: u64, builder: Option<Builder>, networ
     let engine = DevEngine::new(&config, options.genesis_time, &state.genesis_validators_root, dev).unwrap();
     let folder = Folder::new();
     let identity = Identity::of(state.genesis_validators_root);
-    let storage = Storage::open(&folder.0.join("db"), &identity, &storage::Options::default()).unwrap();
+    let storage = Storage::open(&folder.0.join("db"), &identity, &crate::storage_options()).unwrap();
     let stop = Stop::new();
     let parts = Parts {
         config: Arc::new(config),

@@ -147,7 +147,7 @@ impl History {
 
     pub(crate) fn storage(&self, folder: &Folder) -> Storage {
         let identity = Identity::of(self.genesis.genesis_validators_root);
-        Storage::open(&folder.path().join("db"), &identity, &storage::Options::default()).unwrap()
+        Storage::open(&folder.path().join("db"), &identity, &crate::storage_options()).unwrap()
     }
 
     /// A node that starts at the anchor, whose execution client knows its payload and has no blobs.

@@ -351,7 +351,7 @@ async fn reopen(history: &History, folder: &Folder) -> Storage {
     let identity = storage::Identity::of(history.genesis.genesis_validators_root);
     let path = folder.path().join("db");
     for _ in 0..600 {
-        if let Ok(storage) = Storage::open(&path, &identity, &storage::Options::default()) {
+        if let Ok(storage) = Storage::open(&path, &identity, &crate::storage_options()) {
             return storage;
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
