@@ -25,7 +25,13 @@ const LOOKING: [&str; 2] = ["status", "doctor"];
 const FILE: &str = "config-file";
 
 /// Variables that are no settings: of builds and tests.
-const OTHERS: [&str; 4] = ["WREN_BIN", "WREN_COMMIT", "WREN_TEST_LONG", "WREN_DISCV5_JS"];
+const OTHERS: [&str; 5] = [
+    "WREN_BIN",
+    "WREN_COMMIT",
+    "WREN_TEST_LONG",
+    "WREN_DISCV5_JS",
+    "WREN_ETHSTAKER_PYTHON",
+];
 
 /// A file of settings is a page or two.
 const MAX_BYTES: u64 = 1 << 20;
