@@ -320,11 +320,11 @@ fn the_guide_to_moving_works() {
             .replace("PUBKEY", key)
             .replace("hoodi", "net")
             .replace("/var/lib/wren", data);
-        // The password, and the same again.
-        let script = format!(
-            "{} && printf 'correct horse\\ncorrect horse\\n' | {line}",
-            shell_alias(&scratch)
-        );
+        let typed = match at {
+            0 => "stop and export\\ncorrect horse\\ncorrect horse\\n",
+            _ => "correct horse\\n",
+        };
+        let script = format!("{} && printf '{typed}' | {line}", shell_alias(&scratch));
         let output = std::process::Command::new("sh").arg("-c").arg(script).output().unwrap();
         let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{line}: {said}");

@@ -150,7 +150,7 @@ fn answers_are_written_and_keys_come_in() {
     );
     assert_eq!(fs::read_dir(place.path("data/validator/keys")).unwrap().count(), 1);
     // The settings are those that node and client read.
-    let doctor = super::wren(
+    let doctor = wren(
         &["doctor", "--config-file", &config, "--time-server", "127.0.0.1:1"],
         b"",
     );
@@ -167,8 +167,11 @@ fn answers_are_written_and_keys_come_in() {
     }
 
     // Again: what is asked changes, and nothing else; no password is wanted for keys that are here.
-    let mine = format!("# mine\n{written}target-peers = 7 # few\n");
-    let mine = mine.replace("target-peers", "target-peers");
+    let mine = format!(
+        "# mine\n{}",
+        written.replace("alone = true\n", "alone = true\ntarget-peers = 7 # few\n")
+    );
+    assert!(mine.contains("# few"), "{mine}");
     fs::write(&config, &mine).unwrap();
     let keys = format!("keystores = \"{}\"\n", place.path("net/keys-0"));
     let said = place.stands(&keys);

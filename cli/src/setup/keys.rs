@@ -131,7 +131,8 @@ impl Setup {
             );
         };
         if self.wrong > 0 && named.passwords.is_none() {
-            return refuse("not opened yet: mend the above first");
+            self.tell(&[note(NAME, "not opened yet: the above comes first")]);
+            return Ok(None);
         }
         let config = network.config.clone();
         let (candidates, failures) = open_all(&coming, named.passwords.as_deref());
