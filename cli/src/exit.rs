@@ -14,7 +14,7 @@ const RUNNING: u8 = 6;
 /// A question was not answered with the sentence it asked for.
 const NOT_CONFIRMED: u8 = 5;
 
-/// `wren status` or `wren doctor` found something that has to be done.
+/// `wren status`, `wren doctor` or `wren setup` found something that has to be done.
 pub(crate) const ATTENTION: u8 = 7;
 
 /// Another client signs with a key of this one.
@@ -30,7 +30,7 @@ Exit codes:
   4    a file cannot be read or written
   5    the operator did not confirm; nothing was done
   6    a node or validator client could not start, or could not go on; the message says why
-  7    `status` and `doctor`: something has to be done; they say what
+  7    `status`, `doctor` and `setup`: something has to be done; they say what
   101  a bug in wren: please report what it printed
   129  `validator`: another client signs with one of its keys";
 

@@ -1,7 +1,7 @@
 //! `wren node`: the beacon node.
 
 use crate::exit::Failure;
-use crate::{logging, network};
+use crate::{doctor, logging, network};
 use ::node::checkpoint::{Source, parse_wss};
 use ::node::network::options::{TARGET_PEERS, static_peer};
 use ::node::network::{NetworkOptions, bootnodes};
@@ -168,6 +168,8 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
         Some(network_options(&args)?)
     };
     let config = network::load(&args.network)?;
+    let genesis = network::known_genesis(&args.network)?;
+    doctor::tell_at_start(config.clone(), genesis, &args.datadir, false);
     let in_folder = PathBuf::from(&args.network).join("genesis.ssz");
     let genesis_state = args.genesis_state.clone();
     let genesis_state = genesis_state.or_else(|| in_folder.exists().then_some(in_folder));

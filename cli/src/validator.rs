@@ -2,7 +2,7 @@
 
 use crate::datadir::Datadir;
 use crate::exit::{self, Failure};
-use crate::{logging, network};
+use crate::{doctor, logging, network};
 use ::validator::beacon::NodeUrl;
 use ::validator::run::{Ended, KeymanagerPort, KnownGenesis, Options, run as run_client};
 use ::validator::settings::parse_address;
@@ -89,6 +89,8 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
 
 fn options(args: Args) -> Result<Options, Failure> {
     let config = network::load(&args.network)?;
+    let genesis = network::known_genesis(&args.network)?;
+    doctor::tell_at_start(config.clone(), genesis, args.datadir.root(), true);
     let nodes = args.beacon_nodes.iter().enumerate().map(|(place, url)| {
         let wrong = |why| Failure::usage(format!("--beacon-nodes, address {}: {why}", place + 1));
         url.parse::<NodeUrl>().map_err(wrong)

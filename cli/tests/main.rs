@@ -16,6 +16,7 @@ mod realdata;
 mod restart;
 #[cfg(feature = "minimal")]
 mod scenarios;
+mod setup;
 mod ssz;
 mod tidy;
 

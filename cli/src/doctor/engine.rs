@@ -51,7 +51,8 @@ async fn call(base: &Base, secret: &JwtSecret, method: &str) -> Result<Value, Si
         .ok_or_else(|| Silence::Nonsense(format!("it refuses {method}")))
 }
 
-async fn ask(base: &Base, secret: &JwtSecret, network: Option<&Network>) -> Line {
+/// Asks one endpoint: the chain it is on, whether it takes the secret, whether it is synced.
+pub(crate) async fn ask(base: &Base, secret: &JwtSecret, network: Option<&Network>) -> Line {
     let chain = match call(base, secret, "eth_chainId").await {
         Ok(chain) => chain,
         Err(silence) => return refused(base, &silence),
