@@ -32,7 +32,8 @@ SHELL ["/bin/bash", "-euo", "pipefail", "-c"]
 RUN apt-get update \
     && apt-get install -y --no-install-recommends libgcc-s1 libstdc++6 \
     && rm -rf /var/lib/apt/lists/* \
-    && useradd --system --uid 10001 --user-group --home-dir /var/lib/wren --shell /usr/sbin/nologin wren \
+    && groupadd --system --gid 10001 wren \
+    && useradd --system --uid 10001 --gid wren --home-dir /var/lib/wren --shell /usr/sbin/nologin wren \
     && install -d -o wren -g wren -m 0750 /var/lib/wren \
     && for part in network node-{1,2,3,4,5} validator-{1,2,3,4,5}; do \
         install -d -o wren -g wren -m 0750 "/volumes/$part"; done

@@ -53,14 +53,16 @@ def start(folder, wren, ports):
     """A chain of one node and one client, and Prometheus, which reads the node."""
 
     def run(*arguments):
-        subprocess.run([wren, *arguments], check=True, stdout=subprocess.DEVNULL)
+        ended = subprocess.run([wren, *arguments], check=False, capture_output=True, text=True)
+        if ended.returncode:
+            sys.exit(f"wren {' '.join(arguments)}: {ended.stderr}")
 
     def spawn(name, *arguments):
         log = open(os.path.join(folder, name + ".log"), "wb")
         return subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     network, data = os.path.join(folder, "network"), os.path.join(folder, "data")
-    run("genesis", "--output", network, "--validators", "16", "--keys", "1", "--slot-time", "1", "--delay", "8")
+    run("genesis", "--output", network, "--validators", "32", "--keys", "1", "--slot-time", "1", "--delay", "10")
     keys = os.path.join(network, "keys-0")
     place = ["--network", network, "--datadir", data]
     run("keys", "import", keys, "--new-keys", "--password-file", os.path.join(keys, "password.txt"), *place)
@@ -72,8 +74,9 @@ def start(folder, wren, ports):
         }, file)
     peers = ["--listen-address", "127.0.0.1", "--port", "0", "--quic-port", "0", "--no-discovery"]
     return [
+        # A builder that is not there has its figures too.
         spawn("node", wren, "node", *place, *peers, "--dev-engine", "--http-port", ports["api"],
-              "--metrics-port", ports["metrics"]),
+              "--metrics-port", ports["metrics"], "--builder", "http://127.0.0.1:" + ports["builder"]),
         spawn("client", wren, "validator", *place, "--beacon-nodes", "http://127.0.0.1:" + ports["api"],
               "--metrics-port", "0", "--suggested-fee-recipient", FEES),
         spawn("prometheus", "prometheus", "--config.file=" + settings,
@@ -97,7 +100,7 @@ def ask(base, query):
 
 def main(wren, dashboard):
     wanted = queries(dashboard)
-    ports = {name: free_port() for name in ("api", "metrics", "prometheus")}
+    ports = {name: free_port() for name in ("api", "metrics", "prometheus", "builder")}
     base = "http://127.0.0.1:" + ports["prometheus"]
     until = time.monotonic() + TIME
     passed = 0

@@ -15,7 +15,8 @@ FROM ${BASE}
 RUN apt-get update \
     && apt-get install -y --no-install-recommends libgcc-s1 libstdc++6 \
     && rm -rf /var/lib/apt/lists/* \
-    && useradd --system --uid 10001 --user-group --home-dir /var/lib/execution --shell /usr/sbin/nologin wren \
+    && groupadd --system --gid 10001 wren \
+    && useradd --system --uid 10001 --gid wren --home-dir /var/lib/execution --shell /usr/sbin/nologin wren \
     && install -d -o wren -g wren -m 0750 /var/lib/execution
 COPY --from=build /client /usr/share/execution
 USER wren
