@@ -13,6 +13,8 @@ mod operator;
 #[cfg(not(feature = "minimal"))]
 mod realdata;
 #[cfg(feature = "minimal")]
+mod recorder;
+#[cfg(feature = "minimal")]
 mod restart;
 #[cfg(feature = "minimal")]
 mod scenarios;
