@@ -13,7 +13,15 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_mins(5);
 const FEES: &str = "0x8943545177806ED17B9F23F0a21ee5948eCaa776";
 
-/// A node and a client on a chain of 32 validators that may leave from the start, and are paid soon after.
+/// Validators may leave from the start.
+const LEAVES_EARLY: (&str, &str) = ("SHARD_COMMITTEE_PERIOD: 4", "SHARD_COMMITTEE_PERIOD: 0");
+/// They are paid an epoch after they have left.
+const PAID_EARLY: (&str, &str) = (
+    "MIN_VALIDATOR_WITHDRAWABILITY_DELAY: 4",
+    "MIN_VALIDATOR_WITHDRAWABILITY_DELAY: 1",
+);
+
+/// A node and a client on a chain of 32 validators.
 struct Chain {
     scratch: Scratch,
     api: SocketAddr,
@@ -30,16 +38,10 @@ impl Drop for Chain {
 }
 
 impl Chain {
-    fn start(name: &str) -> Self {
+    /// Starts it with some lines of the config changed.
+    fn start(name: &str, changes: &[(&str, &str)]) -> Self {
         let scratch = Scratch::new(name);
         let config = Config::network("devnet").expect("it is built in").to_yaml();
-        let changes = [
-            ("SHARD_COMMITTEE_PERIOD: 4", "SHARD_COMMITTEE_PERIOD: 0"),
-            (
-                "MIN_VALIDATOR_WITHDRAWABILITY_DELAY: 4",
-                "MIN_VALIDATOR_WITHDRAWABILITY_DELAY: 1",
-            ),
-        ];
         let young = changes.iter().fold(config, |config, (before, after)| {
             assert!(config.contains(before), "the config says it otherwise than {before}");
             config.replace(before, after)
@@ -174,7 +176,7 @@ impl Chain {
 
 #[test]
 fn exits_are_sent_included_and_followed_while_the_client_runs() {
-    let chain = Chain::start("exit-send");
+    let chain = Chain::start("exit-send", &[LEAVES_EARLY]);
     chain.wait_slot(2);
     let status = chain.ok(&["exit", "status", "3"], false, "").0;
     assert!(
@@ -240,7 +242,7 @@ fn exits_are_sent_included_and_followed_while_the_client_runs() {
 
 /// The chain lets nobody go before five epochs are over: a minute of the minimal preset's, four of mainnet's.
 fn has_time() -> bool {
-    cfg!(feature = "minimal") || std::env::var("WREN_TEST_LONG").is_ok_and(|value| value == "1")
+    std::env::var("WREN_TEST_LONG").is_ok_and(|value| value == "1")
 }
 
 /// From the chain's word on the exit to the payout, each step in dates; then the command ends by itself.
@@ -249,7 +251,7 @@ fn an_exit_is_followed_until_it_is_paid() {
     if !has_time() {
         return;
     }
-    let chain = Chain::start("exit-follow");
+    let chain = Chain::start("exit-follow", &[LEAVES_EARLY, PAID_EARLY]);
     chain.wait_slot(2);
     let url = chain.url();
     let follow = ["exit", "status", "3", "--follow", "--beacon-nodes", &url];

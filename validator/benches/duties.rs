@@ -7,7 +7,7 @@
 #![forbid(unsafe_code)]
 
 use consensus::preset::SLOTS_PER_EPOCH;
-use consensus::ssz::{BitList, Bytes, Json, Root};
+use consensus::ssz::{BitList, Bytes, Json, Root, Ssz};
 use consensus::types::{Attestation, AttestationData, BLSPubkey, Slot};
 use consensus::{Config, Fork};
 use crypto::bls::{SecretKey, consecutive_secret_key};

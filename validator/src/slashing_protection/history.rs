@@ -1,6 +1,7 @@
 //! What is on record of each key: reading it, merging a foreign history into it, and whether the key may sign.
 
 use super::marks::{self, to_sql};
+use super::schema::not_written;
 use super::{Marks, Record, SlashingProtection};
 use anyhow::{Result, anyhow};
 use consensus::ssz::{Bytes, Root};
@@ -119,13 +120,14 @@ impl SlashingProtection {
         let mut connection = self.lock()?;
         let transaction = connection.transaction()?;
         for (key, state, why) in states {
-            transaction.execute(
+            let changed = transaction.execute(
                 "INSERT INTO validators (pubkey, state, why) VALUES (?1, ?2, ?3)
                  ON CONFLICT (pubkey) DO UPDATE SET state = ?2, why = ?3",
                 (key.0, *state as i64, why),
-            )?;
+            );
+            changed.map_err(not_written)?;
         }
-        Ok(transaction.commit()?)
+        transaction.commit().map_err(not_written)
     }
 
     /// Every key that the database knows, by its bytes.

@@ -179,8 +179,19 @@ impl std::fmt::Display for InUse {
 impl std::error::Error for InUse {}
 
 /// What an error of the system at a read or write most likely means.
-pub(super) const FULL_OR_FAILING: &str = "so the disk is full or failing: free some space there, and if there is some, look \
-                                          for its errors in the system's log";
+pub(super) const FULL_OR_FAILING: &str = "so the disk is full, mounted read-only or failing: free some space there, mount it \
+                                          for writing, or look for its errors in the system's log";
+
+/// An error of a change in words: a full disk is a matter of the disk, and not of what was asked for.
+pub(super) fn not_written(error: rusqlite::Error) -> anyhow::Error {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure) => {
+            let failed = std::io::Error::other(format!("{error}, {FULL_OR_FAILING}"));
+            anyhow::Error::new(failed).context("the slashing protection database was not written")
+        }
+        _ => error.into(),
+    }
+}
 
 /// SQLite's errors at making and opening it in words.
 fn explain(error: anyhow::Error, path: &Path) -> anyhow::Error {
