@@ -362,7 +362,7 @@ fn the_pages_name_commands_that_there_are() {
     for page in pages.filter(|page| page.extension().is_some_and(|ending| ending == "md")) {
         let text = fs::read_to_string(&page).unwrap();
         // Commands stand in indented lines, and between backticks, where a line may end within them.
-        let flowing = text.replace("\n", " ");
+        let flowing = text.replace('\n', " ");
         let quoted = flowing.split('`').skip(1).step_by(2).map(str::to_owned);
         let indented = text
             .lines()

@@ -246,14 +246,17 @@ fn questions_are_asked_until_the_answers_stand() {
     assert_eq!(place.written(), written);
 }
 
+/// Answers without those that begin so.
+fn lines_without(answers: &str, start: &str) -> String {
+    let kept = answers.split_inclusive('\n').filter(|line| !line.starts_with(start));
+    kept.collect()
+}
+
 #[test]
 fn an_execution_client_that_will_not_do_is_refused() {
     let place = Place::new("setup-engine");
     let answers = place.answers();
-    let without = |name: &str| {
-        let kept = answers.lines().filter(|line| !line.starts_with(name));
-        kept.map(|line| format!("{line}\n")).collect::<String>()
-    };
+    let without = |name: &str| lines_without(&answers, name);
     place.refuses(&without("execution-endpoint"), &["execution", "none is named"]);
     place.refuses(&without("execution-jwt"), &["secret", "none is named"]);
     place.refuses(&answers, &["execution", "start the execution client"]);
@@ -385,11 +388,7 @@ fn a_public_network_needs_a_fee_recipient_and_a_checkpoint() {
     let answers = place.answers().replace(&place.path("net"), "hoodi");
     place.refuses(&answers, &["checkpoint", "checkpoint-sync-url"]);
     place.refuses(&answers, &["execution", "start the execution client for hoodi"]);
-    let without: String = answers
-        .lines()
-        .filter(|line| !line.starts_with("suggested"))
-        .map(|line| format!("{line}\n"))
-        .collect();
+    let without = lines_without(&answers, "suggested");
     place.refuses(&without, &["fee recipient", "suggested-fee-recipient"]);
     place.refuses(
         &format!("{answers}dev-engine = true\n"),
