@@ -12,6 +12,7 @@ mod http;
 mod keys;
 mod logging;
 mod machine;
+mod mainnet;
 mod network;
 mod node;
 mod running;

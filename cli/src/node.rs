@@ -1,7 +1,7 @@
 //! `wren node`: the beacon node.
 
 use crate::exit::Failure;
-use crate::{doctor, logging, network};
+use crate::{datadir, doctor, logging, network};
 use ::node::checkpoint::{Source, parse_wss};
 use ::node::network::options::{TARGET_PEERS, static_peer, trusted_peer};
 use ::node::network::{NetworkOptions, bootnodes};
@@ -183,6 +183,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
     let genesis_state = args.genesis_state.clone();
     let genesis_state = genesis_state.or_else(|| in_folder.exists().then_some(in_folder));
     let start = start_options(&args)?;
+    datadir::make(&args.datadir, "node")?;
     let engine = if args.dev_engine {
         EngineChoice::Dev
     } else {

@@ -2,7 +2,7 @@
 
 use crate::datadir::Datadir;
 use crate::exit::{self, Failure};
-use crate::{doctor, logging, network};
+use crate::{doctor, logging, mainnet, network};
 use ::validator::beacon::NodeUrl;
 use ::validator::run::{Ended, KeymanagerPort, KnownGenesis, Options, run as run_client};
 use ::validator::settings::parse_address;
@@ -99,11 +99,13 @@ fn options(args: Args) -> Result<Options, Failure> {
     let authorities = args.beacon_nodes_ca.as_deref().map(read_certificates).transpose()?;
     let signer_authorities = args.remote_signer_ca.as_deref().map(read_certificates).transpose()?;
     let address = args.suggested_fee_recipient.as_deref().map(fee_recipient).transpose()?;
+    let folder = args.datadir.validator()?;
+    mainnet::accept(&config, &folder)?;
     let metrics = (args.metrics_port != 0).then(|| SocketAddr::new(args.metrics_address, args.metrics_port));
     Ok(Options {
         genesis: known_genesis(&args.network)?,
         config,
-        folder: args.datadir.validator()?,
+        folder,
         nodes,
         authorities,
         broadcast: args.broadcast,
