@@ -82,6 +82,11 @@ impl Sources {
         write_lanes(&mut page, chain);
         write_engine(&mut page, chain);
         self.write_peers(&mut page);
+        page.gauge(
+            "wren_clock_wrong",
+            "1 while the clock of this machine is known to be wrong, and nothing is done by it",
+            u64::from(chain.clock_watch().wrong().is_some()),
+        );
         if let Some(counts) = self.api.counts() {
             write_api(&mut page, counts);
         }
