@@ -180,18 +180,16 @@ impl ClockWatch {
         loop {
             self.stepped();
             let judgement = self.ask(sources, true).await;
-            match reason_to_wait(&judgement, is_public) {
-                Some(why) => told.tell(|| tracing::error!("the node waits: {why}")),
-                None => {
-                    if told.was_told() {
-                        tracing::info!("the clock of this machine is believed: going on");
-                    }
-                    if let Some(warning) = warning(&judgement) {
-                        tracing::warn!("{warning}");
-                    }
-                    return;
+            let Some(why) = reason_to_wait(&judgement, is_public) else {
+                if told.was_told() {
+                    tracing::info!("the clock of this machine is believed: going on");
                 }
-            }
+                if let Some(warning) = warning(&judgement) {
+                    tracing::warn!("{warning}");
+                }
+                return;
+            };
+            told.tell(|| tracing::error!("the node waits: {why}"));
             tokio::select! {
                 () = tokio::time::sleep(sources.again) => {}
                 () = stop.stopped() => return,
