@@ -9,6 +9,7 @@
 pub mod bls;
 pub mod derive;
 pub mod hash;
+pub mod kernel;
 pub mod keystore;
 pub mod kzg;
 pub mod mnemonic;

@@ -1,4 +1,12 @@
-//! The wall clock: the only place that reads it. Everything else takes a slot, a time or a duration.
+//! The wall clock: the only place that reads it. Everything else takes a slot, a time or a duration. Beside it what tells
+//! whether it can be believed.
+
+mod ask;
+mod watch;
+mod words;
+
+pub use ask::Server;
+pub use watch::{ClockWatch, Sources};
 
 use consensus::Config;
 use consensus::slot_clock::SlotClock;
@@ -10,6 +18,12 @@ pub fn unix_seconds() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_secs())
+}
+
+/// Milliseconds since 1970; 0 for a clock before that.
+fn unix_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// The wall clock of a network. Clones are alike.
@@ -33,8 +47,7 @@ impl Clock {
 
     /// Milliseconds since 1970; 0 for a clock before that.
     pub fn now_ms(&self) -> u64 {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH);
-        since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+        unix_ms()
     }
 
     /// The current slot; `None` before genesis.

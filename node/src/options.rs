@@ -3,19 +3,18 @@
 use crate::api::http::raise_descriptor_limit;
 use crate::builder::Builder;
 use crate::checkpoint;
-use crate::clock::{self, Clock};
+use crate::clock::{self, Clock, ClockWatch, Sources};
 use crate::execution::{DevEngine, Engine};
 use crate::forks;
 use crate::network::NetworkOptions;
 use crate::network::node_key::NodeKey;
 use crate::run::{Memory, Parts, Running, start_within};
-use crate::start::{Anchor, decode_state};
+use crate::start::Anchor;
 use crate::stop::Stop;
 use anyhow::{Context as _, Result, bail};
 use consensus::config::public_network;
 use consensus::types::{Checkpoint, ExecutionAddress, Root};
 use consensus::{Config, State};
-use std::fs;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -144,7 +143,8 @@ pub async fn begin(options: Options, stop: Stop) -> Result<Running> {
         (EngineChoice::Dev, None) => bail!("the built-in engine needs the genesis state of its chain"),
         (EngineChoice::Http { endpoints, jwt }, _) => Engine::http(endpoints, jwt.as_deref(), clock::unix_seconds)?,
     });
-    let anchor = find_anchor(&storage, &config, wanted, genesis, root).await?;
+    let sources = clock_sources(&options.engine, wanted);
+    let anchor = find_anchor(&storage, &config, wanted, genesis, root, (&sources, &stop)).await?;
     check_forks(&config, anchor.state.genesis_time)?;
     let builder = options.builder.as_deref().map(Builder::new).transpose()?.map(Arc::new);
     if let Some(builder) = &builder {
@@ -179,6 +179,7 @@ pub async fn begin(options: Options, stop: Stop) -> Result<Running> {
         let key = NodeKey::load_or_create(&network.folder)?;
         running.connect(&key, network).await?;
     }
+    running.watch_clock(sources);
     let listener = listen(options.http, "--http-port").await?;
     tracing::info!("Beacon API on http://{}", listener.local_addr()?);
     let metrics = match options.metrics {
@@ -226,36 +227,87 @@ fn check_forks(config: &Config, genesis_time: u64) -> Result<()> {
     Ok(())
 }
 
-/// Where the node begins: at the newest final state of its database, else at a checkpoint, else at genesis.
+/// Who tells whether the clock is right: the server of checkpoints and the execution clients, beside the kernel.
+fn clock_sources(engine: &EngineChoice, wanted: &StartOptions) -> Sources {
+    let of_checkpoint = match &wanted.checkpoint {
+        Some(checkpoint::Source::Url(url)) => Some(url.as_str()),
+        _ => None,
+    };
+    let of_engine = match engine {
+        EngineChoice::Http { endpoints, .. } => endpoints.as_slice(),
+        EngineChoice::Dev => &[],
+    };
+    Sources::of(of_checkpoint.into_iter().chain(of_engine.iter().map(String::as_str)))
+}
+
+/// Where a node can begin.
+enum Found {
+    /// At what its database holds.
+    Stored(Anchor),
+    /// At a checkpoint, which is not in the database yet.
+    Checkpoint(Box<checkpoint::Verified>),
+    /// At genesis; the same.
+    Genesis(Anchor),
+}
+
+impl Found {
+    fn anchor(&self) -> &Anchor {
+        match self {
+            Found::Stored(anchor) | Found::Genesis(anchor) => anchor,
+            Found::Checkpoint(verified) => &verified.anchor,
+        }
+    }
+
+    /// Writes what is not in the database yet.
+    fn keep(self, storage: &Storage) -> Result<Anchor> {
+        match self {
+            Found::Stored(anchor) => Ok(anchor),
+            Found::Checkpoint(verified) => {
+                checkpoint::keep(storage, &verified)?;
+                Ok(verified.anchor)
+            }
+            Found::Genesis(anchor) => {
+                storage.save_state(&anchor.state, &anchor.root)?;
+                Ok(anchor)
+            }
+        }
+    }
+}
+
+/// Where the node begins: at the newest final state of its database, else at a checkpoint, else at genesis. It waits for
+/// a clock that can be believed: by a wrong one the newest state is too old, and no certificate valid.
 async fn find_anchor(
     storage: &Storage,
     config: &Arc<Config>,
     wanted: &StartOptions,
     genesis: Option<State>,
     root: Root,
+    (sources, stop): (&Sources, &Stop),
 ) -> Result<Anchor> {
     let is_public = public_network(&root).is_some();
-    if let Some(anchor) = Anchor::stored(storage)? {
-        check_age(&anchor, config, is_public)?;
-        return Ok(anchor);
-    }
-    if let Some(source) = &wanted.checkpoint {
-        let verified = load_checkpoint(source, config, root, storage.dir()).await?;
-        check_age(&verified.anchor, config, is_public)?;
-        checkpoint::keep(storage, &verified)?;
-        return Ok(verified.anchor);
-    }
-    let Some(genesis) = genesis else {
-        bail!(
-            "there is no chain to start from: give a recent checkpoint by --checkpoint-sync-url (the Beacon API of a node \
-             that you trust), or by --checkpoint-state and --checkpoint-block; on a local network a genesis state by \
-             --genesis-state, or a --network folder with genesis.ssz"
-        );
+    let watch = ClockWatch::default();
+    watch.settle(sources, is_public, stop).await;
+    let found = if let Some(anchor) = Anchor::stored(storage)? {
+        Found::Stored(anchor)
+    } else if let Some(source) = &wanted.checkpoint {
+        Found::Checkpoint(Box::new(load_checkpoint(source, config, root, storage.dir()).await?))
+    } else {
+        let Some(genesis) = genesis else {
+            bail!(
+                "there is no chain to start from: give a recent checkpoint by --checkpoint-sync-url (the Beacon API of a \
+                 node that you trust), or by --checkpoint-state and --checkpoint-block; on a local network a genesis state \
+                 by --genesis-state, or a --network folder with genesis.ssz"
+            );
+        };
+        Found::Genesis(Anchor::genesis(genesis)?)
     };
-    let anchor = Anchor::genesis(genesis)?;
-    check_age(&anchor, config, is_public)?;
-    storage.save_state(&anchor.state, &anchor.root)?;
-    Ok(anchor)
+    let clock = Clock::new(config, found.anchor().state.genesis_time);
+    let newest = storage.head()?.map_or(0, |(slot, _)| slot);
+    if watch.heard_of_chain(&clock, newest.max(found.anchor().block.slot)) {
+        watch.settle(sources, is_public, stop).await;
+    }
+    check_age(found.anchor(), config, is_public)?;
+    found.keep(storage)
 }
 
 /// Refuses a start that is too old to be safe; where nobody's money is at stake it only warns.
@@ -284,7 +336,7 @@ async fn load_checkpoint(
     };
     let config = Arc::clone(config);
     // A large state takes seconds to decode and hash, and signals are to be heard meanwhile.
-    let verified = tokio::task::spawn_blocking(move || checkpoint::verify(&raw, &config, root));
+    let verified = tokio::task::spawn_blocking(move || checkpoint::verify(raw, &config, root));
     let verified = verified.await.context("the checkpoint could not be verified")??;
     let slot = verified.anchor.block.slot;
     tracing::info!(
@@ -317,19 +369,10 @@ fn genesis_root(genesis: Option<&State>, known: Option<Root>) -> Result<Root> {
     }
 }
 
-/// A state of the largest network is a third of this.
-const STATE_BYTES_MAX: u64 = checkpoint::STATE_BYTES_MAX;
-
 /// The genesis state, which tells the network and is where a new chain begins.
 fn read_genesis(path: &Path, config: &Config) -> Result<State> {
-    let length = fs::metadata(path)
-        .with_context(|| format!("cannot read {}", path.display()))?
-        .len();
-    if length > STATE_BYTES_MAX {
-        bail!("{} is no genesis state: it has {length} bytes", path.display());
-    }
-    let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-    decode_state(&bytes, config).with_context(|| format!("{}", path.display()))
+    let state = checkpoint::open_state(path)?.decode(config);
+    state.with_context(|| format!("{}", path.display()))
 }
 
 /// Waits for a signal to stop; tells which.

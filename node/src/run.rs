@@ -6,7 +6,7 @@ use crate::chain::{
     Actor, Ahead, Budget, Chain, Event, Head, Imported, NewBlock, Pending, Sidecars, Snapshot, Source, States,
 };
 use crate::checkpoint;
-use crate::clock::Clock;
+use crate::clock::{Clock, ClockWatch, Sources};
 use crate::custody::Custody;
 use crate::disk::{self, Disk};
 use crate::driver::{self, EngineDriver};
@@ -15,6 +15,7 @@ use crate::forks;
 use crate::light::Light;
 use crate::metrics;
 use crate::network::node_key::NodeKey;
+use crate::network::peer::Peers;
 use crate::network::{self, NetworkHandle, NetworkOptions};
 use crate::pools::Pools;
 use crate::produce::Producer;
@@ -190,6 +191,7 @@ pub async fn start_within(parts: Parts, memory: Memory, stop: Stop) -> Result<Ru
     let chain = Chain {
         config: Arc::clone(&parts.config),
         clock,
+        clock_watch: ClockWatch::default(),
         latest: Arc::new(Mutex::new(Arc::clone(&beginning.snapshot))),
         events,
         subscribers: broadcast::channel(SUBSCRIBERS_BEHIND_MAX).0,
@@ -345,6 +347,13 @@ impl Running {
         tokio::spawn(checkpoint::watch_wss(self.chain.clone(), wss, self.stop.clone()));
     }
 
+    /// Has the clock compared with what others say of the time, as long as the node runs: by a wrong one nothing is done.
+    pub fn watch_clock(&self, sources: Sources) {
+        let peers = self.network.clone().map(|network| Arc::new(network) as Arc<dyn Peers>);
+        let watch = self.chain.clock_watch().clone();
+        tokio::spawn(watch.run(*self.chain.clock(), sources, peers, self.stop.clone()));
+    }
+
     /// Stops in order: no new events, what waits for the disk is written, the clean stop last.
     pub async fn end(self) {
         self.stop.stop();
@@ -415,6 +424,14 @@ async fn tick(chain: Chain, producer: Arc<Producer>, stop: Stop) {
         tokio::select! {
             _ = interval.tick() => {}
             () = stop.stopped() => return,
+        }
+        let watch = chain.clock_watch();
+        if let Some(step) = watch.stepped() {
+            let seconds = step as f64 / 1000.0;
+            tracing::warn!("the clock of this machine jumped by {seconds:+.1} s, or the machine slept");
+        }
+        if !watch.may_be_believed() {
+            continue;
         }
         let now_ms = chain.clock().now_ms();
         let epoch = chain.clock().slots().epoch_at(now_ms).unwrap_or(0);

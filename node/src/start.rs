@@ -7,6 +7,8 @@ use consensus::helpers::misc::compute_start_slot_at_epoch;
 use consensus::ssz::Ssz;
 use consensus::types::{BeaconBlock, Checkpoint, Root, SignedBeaconBlock, Slot};
 use consensus::{Config, Fork, State};
+use std::fs::File;
+use std::io::{self, BufReader, Cursor, Read, Seek};
 use std::sync::Arc;
 use storage::{StateId, Storage, StoredBlock};
 
@@ -96,14 +98,60 @@ fn is_final(storage: &Storage, id: &StateId, finalized: Option<&Checkpoint>) -> 
         || is_before && storage.canonical(id.slot)? == Some(id.block_root))
 }
 
-/// Decodes a state whose fork is that of its slot by the network's schedule.
-pub fn decode_state(bytes: &[u8], config: &Config) -> Result<State> {
-    /// Where `slot` stands in every fork's state. Spec: phase0/beacon-chain.md, `BeaconState`.
-    const SLOT_AT: usize = 40;
-    let slot = bytes.get(SLOT_AT..SLOT_AT + 8).context("it is too short for a state")?;
-    let slot: Slot = u64::from_le_bytes(slot.try_into().context("eight bytes")?);
-    let fork: Fork = config.fork_at_epoch(consensus::helpers::misc::compute_epoch_at_slot(slot));
-    State::decode(bytes, fork).map_err(|error| anyhow::anyhow!("it is no {fork} state: {error}"))
+/// The SSZ of a state that is not read yet. A state of mainnet has more than 300 MB, and is never held as bytes.
+pub struct Encoded {
+    reader: Box<dyn Read + Send>,
+    length: u64,
+}
+
+impl std::fmt::Debug for Encoded {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Encoded")
+            .field("length", &self.length)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Encoded {
+    /// What lies in a file, from its beginning.
+    pub fn in_file(mut file: File) -> io::Result<Self> {
+        /// Few system calls for a large state, and little beside it.
+        const BUFFER: usize = 1 << 20;
+        file.rewind()?;
+        Ok(Encoded {
+            length: file.metadata()?.len(),
+            reader: Box::new(BufReader::with_capacity(BUFFER, file)),
+        })
+    }
+
+    /// What lies in memory.
+    pub fn in_memory(bytes: Vec<u8>) -> Self {
+        Encoded {
+            length: bytes.len() as u64,
+            reader: Box::new(Cursor::new(bytes)),
+        }
+    }
+
+    /// How many bytes there are.
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// Decodes the state list by list; its fork is that of its slot by the network's schedule.
+    pub fn decode(mut self, config: &Config) -> Result<State> {
+        /// Where `slot` stands in every fork's state. Spec: phase0/beacon-chain.md, `BeaconState`.
+        const SLOT_AT: usize = 40;
+        let mut head = [0; SLOT_AT + 8];
+        self.reader.read_exact(&mut head).map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => anyhow::anyhow!("it is too short for a state"),
+            _ => anyhow::anyhow!("it cannot be read: {error}"),
+        })?;
+        let slot: Slot = u64::from_le_bytes(head[SLOT_AT..].try_into().context("eight bytes")?);
+        let fork: Fork = config.fork_at_epoch(consensus::helpers::misc::compute_epoch_at_slot(slot));
+        let length = usize::try_from(self.length).context("it is larger than memory")?;
+        let state = State::decode_reader(&mut head.chain(self.reader), length, fork);
+        state.map_err(|error| anyhow::anyhow!("it is no {fork} state: {error}"))
+    }
 }
 
 /// The blocks in the database after an anchor, parents first.

@@ -15,6 +15,7 @@ mod operations;
 mod packing;
 mod pools;
 mod production;
+mod start;
 mod sync;
 
 /// A database that does not mind how full the machine's disk is: what a node sheds then is not what these tests look at.

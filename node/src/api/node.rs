@@ -49,7 +49,8 @@ impl ApiContext {
         Progress {
             head_slot: snapshot.head.slot,
             distance: now.saturating_sub(snapshot.head.slot),
-            is_syncing: self.network.is_syncing(),
+            // By a wrong clock no duty is done, and this is how clients are told.
+            is_syncing: self.network.is_syncing() || self.chain.clock_watch().wrong().is_some(),
             is_optimistic: snapshot.head.optimistic,
             el_offline: self.engine.is_offline(),
         }
@@ -60,6 +61,9 @@ impl ApiContext {
         let progress = self.progress();
         if !progress.is_syncing {
             return Ok(());
+        }
+        if let Some(why) = self.chain.clock_watch().wrong() {
+            return Err(Error::unavailable(format!("the clock of the node is wrong: {why}")));
         }
         Err(Error::unavailable(format!(
             "the node is syncing: its head is of slot {}, {} slots behind",

@@ -2,7 +2,7 @@
 
 use super::message::{Message, Submitted};
 use super::snapshot::Snapshot;
-use crate::clock::Clock;
+use crate::clock::{Clock, ClockWatch};
 use crate::custody::Custody;
 use crate::execution::PayloadAttributes;
 use crate::metrics::Metrics;
@@ -177,6 +177,7 @@ pub(crate) enum Event {
 pub struct Chain {
     pub(crate) config: Arc<Config>,
     pub(crate) clock: Clock,
+    pub(crate) clock_watch: ClockWatch,
     pub(crate) latest: Arc<Mutex<Arc<Snapshot>>>,
     pub(crate) events: SyncSender<Event>,
     pub(crate) subscribers: broadcast::Sender<ChainEvent>,
@@ -204,6 +205,11 @@ impl Chain {
     /// The wall clock.
     pub fn clock(&self) -> &Clock {
         &self.clock
+    }
+
+    /// What is thought of the wall clock.
+    pub fn clock_watch(&self) -> &ClockWatch {
+        &self.clock_watch
     }
 
     /// Which columns this node keeps.

@@ -2,6 +2,7 @@
 
 use super::http::{Download, Limits};
 use super::{BLOCK_BYTES_MAX, Raw};
+use crate::start::Encoded;
 use anyhow::{Context as _, Result, bail, ensure};
 use consensus::Config;
 use consensus::constants::FAR_FUTURE_EPOCH;
@@ -38,6 +39,7 @@ pub async fn fetch(url: &str, config: &Config, folder: &Path, limits: &Limits) -
         .file(&path, "application/octet-stream", limits.state_bytes, &file)
         .await
         .context("the state after the finalized block")?;
+    let state = Encoded::in_file(state).context("the state's file")?;
     Ok(Raw { state, block })
 }
 

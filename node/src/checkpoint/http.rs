@@ -11,7 +11,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -94,13 +94,13 @@ impl Download {
 
     /// A small answer.
     pub async fn bytes(&self, path: &str, accept: &str, most: u64) -> Result<Vec<u8>> {
-        let mut sink = Sink::Memory(Vec::new());
-        self.all(path, accept, most, &mut sink).await?;
-        sink.into_bytes()
+        let mut bytes = Vec::new();
+        self.all(path, accept, most, &mut Sink::Memory(&mut bytes)).await?;
+        Ok(bytes)
     }
 
-    /// A large answer by way of a file, which is removed in the end.
-    pub async fn file(&self, path: &str, accept: &str, most: u64, file: &Path) -> Result<Vec<u8>> {
+    /// A large answer by way of a file, whose name is gone in the end: what it holds lives as long as its handle.
+    pub async fn file(&self, path: &str, accept: &str, most: u64, file: &Path) -> Result<File> {
         let opened = File::options()
             .read(true)
             .write(true)
@@ -108,16 +108,14 @@ impl Download {
             .truncate(true)
             .mode(0o600)
             .open(file);
-        let opened = opened.with_context(|| format!("cannot write {}", file.display()))?;
-        let mut sink = Sink::File(opened);
-        let result = self.all(path, accept, most, &mut sink).await;
-        let bytes = result.and_then(|()| sink.into_bytes());
+        let mut opened = opened.with_context(|| format!("cannot write {}", file.display()))?;
+        let result = self.all(path, accept, most, &mut Sink::File(&mut opened)).await;
         std::fs::remove_file(file).with_context(|| format!("cannot remove {}", file.display()))?;
-        bytes
+        result.map(|()| opened)
     }
 
     /// Asks until all has come, going on where a connection broke.
-    async fn all(&self, path: &str, accept: &str, most: u64, sink: &mut Sink) -> Result<()> {
+    async fn all(&self, path: &str, accept: &str, most: u64, sink: &mut Sink<'_>) -> Result<()> {
         let mut progress = Progress::new();
         let mut attempts = 0;
         loop {
@@ -143,7 +141,7 @@ impl Download {
         path: &str,
         accept: &str,
         most: u64,
-        sink: &mut Sink,
+        sink: &mut Sink<'_>,
         progress: &mut Progress,
     ) -> Result<(), Failed> {
         let mut request = Request::get(format!("{}{path}", self.base)).header(ACCEPT, accept);
@@ -176,7 +174,7 @@ impl Download {
         &self,
         response: &Response<Incoming>,
         most: u64,
-        sink: &mut Sink,
+        sink: &mut Sink<'_>,
         progress: &mut Progress,
     ) -> Result<Option<u64>, Failed> {
         let text = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
@@ -230,7 +228,7 @@ impl Download {
         &self,
         mut body: Incoming,
         most: u64,
-        sink: &mut Sink,
+        sink: &mut Sink<'_>,
         progress: &mut Progress,
     ) -> Result<(), Failed> {
         loop {
@@ -272,12 +270,12 @@ enum Failed {
 }
 
 /// Where bytes go.
-enum Sink {
-    Memory(Vec<u8>),
-    File(File),
+enum Sink<'a> {
+    Memory(&'a mut Vec<u8>),
+    File(&'a mut File),
 }
 
-impl Sink {
+impl Sink<'_> {
     fn write(&mut self, data: &[u8]) -> Result<()> {
         match self {
             Sink::Memory(bytes) => bytes.extend_from_slice(data),
@@ -295,19 +293,6 @@ impl Sink {
             }
         }
         Ok(())
-    }
-
-    fn into_bytes(self) -> Result<Vec<u8>> {
-        match self {
-            Sink::Memory(bytes) => Ok(bytes),
-            Sink::File(mut file) => {
-                let mut bytes = Vec::new();
-                std::io::Seek::rewind(&mut file).context("cannot rewind the checkpoint's file")?;
-                file.read_to_end(&mut bytes)
-                    .context("cannot read the checkpoint's file")?;
-                Ok(bytes)
-            }
-        }
     }
 }
 

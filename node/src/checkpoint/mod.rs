@@ -14,13 +14,14 @@ pub use fetch::fetch;
 pub use http::{Download, Limits};
 pub use wss::{check_age, check_wss, parse_wss, watch_wss};
 
-use crate::start::{Anchor, decode_state};
+use crate::start::{Anchor, Encoded};
 use anyhow::{Context as _, Result, bail, ensure};
 use consensus::helpers::misc::compute_epoch_at_slot;
 use consensus::ssz::Ssz;
 use consensus::types::{Checkpoint, Root, SignedBeaconBlock};
 use consensus::{Config, State};
-use std::fs;
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use storage::Storage;
@@ -49,7 +50,7 @@ pub enum Source {
 #[derive(Debug)]
 pub struct Raw {
     /// SSZ of the state.
-    pub state: Vec<u8>,
+    pub state: Encoded,
     /// SSZ of its signed block.
     pub block: Vec<u8>,
 }
@@ -63,28 +64,40 @@ pub struct Verified {
     pub block: SignedBeaconBlock,
 }
 
-/// Reads the two files of a checkpoint.
+/// Opens the two files of a checkpoint.
 pub fn read_files(state: &Path, block: &Path) -> Result<Raw> {
+    let (mut bytes, failed) = (Vec::new(), || format!("cannot read {}", block.display()));
+    open(block, BLOCK_BYTES_MAX)?
+        .take(BLOCK_BYTES_MAX)
+        .read_to_end(&mut bytes)
+        .with_context(failed)?;
     Ok(Raw {
-        state: read(state, STATE_BYTES_MAX)?,
-        block: read(block, BLOCK_BYTES_MAX)?,
+        state: open_state(state)?,
+        block: bytes,
     })
 }
 
-fn read(path: &Path, most: u64) -> Result<Vec<u8>> {
+/// Opens a file with a state, whose bytes are read when it is decoded.
+pub fn open_state(path: &Path) -> Result<Encoded> {
+    let file = open(path, STATE_BYTES_MAX)?;
+    Encoded::in_file(file).with_context(|| format!("cannot read {}", path.display()))
+}
+
+fn open(path: &Path, most: u64) -> Result<File> {
     let failed = || format!("cannot read {}", path.display());
-    let length = fs::metadata(path).with_context(failed)?.len();
+    let file = File::open(path).with_context(failed)?;
+    let length = file.metadata().with_context(failed)?.len();
     ensure!(
         length <= most,
         "{} has {length} bytes, more than the {most} that it can have",
         path.display()
     );
-    fs::read(path).with_context(failed)
+    Ok(file)
 }
 
 /// Checks a checkpoint against itself and the network. Its age is `check_age`'s.
-pub fn verify(raw: &Raw, config: &Config, genesis_validators_root: Root) -> Result<Verified> {
-    let mut state = decode_state(&raw.state, config).context("the checkpoint's state")?;
+pub fn verify(raw: Raw, config: &Config, genesis_validators_root: Root) -> Result<Verified> {
+    let mut state = raw.state.decode(config).context("the checkpoint's state")?;
     ensure!(
         state.genesis_validators_root == genesis_validators_root,
         "the checkpoint is of another network: its genesis validators root is {}, this network's is \

@@ -7,6 +7,7 @@ use consensus::preset::SLOTS_PER_EPOCH;
 use consensus::ssz::{Bytes, PersistentList};
 use consensus::types::{BeaconBlock, BeaconBlockBody, BeaconBlockHeader, BeaconState, ForkInfo, Slot, Validator};
 use std::collections::HashMap;
+use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -19,12 +20,27 @@ fn config() -> Config {
     Config::standard().with_forks_at_genesis(Fork::Altair)
 }
 
+/// A checkpoint as bytes.
+struct Pair {
+    state: Vec<u8>,
+    block: Vec<u8>,
+}
+
+impl Pair {
+    fn raw(&self) -> Raw {
+        Raw {
+            state: Encoded::in_memory(self.state.clone()),
+            block: self.block.clone(),
+        }
+    }
+}
+
 /// A state and its block, as bytes: they belong together, whoever signed.
-fn checkpoint(change: impl FnOnce(&mut BeaconState)) -> Raw {
+fn checkpoint(change: impl FnOnce(&mut BeaconState)) -> Pair {
     checkpoint_at(SLOT, change)
 }
 
-fn checkpoint_at(slot: Slot, change: impl FnOnce(&mut BeaconState)) -> Raw {
+fn checkpoint_at(slot: Slot, change: impl FnOnce(&mut BeaconState)) -> Pair {
     let (fork, config) = (Fork::Altair, config());
     let mut block = BeaconBlock::new(fork);
     block.slot = slot;
@@ -64,23 +80,23 @@ fn checkpoint_at(slot: Slot, change: impl FnOnce(&mut BeaconState)) -> Raw {
         message: block,
         ..SignedBeaconBlock::new(fork)
     };
-    Raw {
+    Pair {
         state: state.encode(),
         block: block.encode(fork),
     }
 }
 
-fn refusal(raw: &Raw) -> String {
-    format!("{:#}", verify(raw, &config(), GENESIS_ROOT).unwrap_err())
+fn refusal(pair: &Pair) -> String {
+    format!("{:#}", verify(pair.raw(), &config(), GENESIS_ROOT).unwrap_err())
 }
 
 #[test]
 fn a_checkpoint_is_checked_against_itself_and_the_network() {
     let good = checkpoint(|_| {});
-    let verified = verify(&good, &config(), GENESIS_ROOT).unwrap();
+    let verified = verify(good.raw(), &config(), GENESIS_ROOT).unwrap();
     assert_eq!(verified.anchor.block.slot, SLOT);
     let other = checkpoint(|state| state.eth1_deposit_index = 7);
-    let mixed = Raw {
+    let mixed = Pair {
         state: other.state,
         block: good.block.clone(),
     };
@@ -99,16 +115,21 @@ fn a_checkpoint_is_checked_against_itself_and_the_network() {
         "{}",
         refusal(&unrelated)
     );
-    let short = Raw {
+    let short = Pair {
         state: good.state[..1000].to_vec(),
         block: good.block.clone(),
     };
     assert!(refusal(&short).contains("no altair state"), "{}", refusal(&short));
+    let shorter = Pair {
+        state: good.state[..47].to_vec(),
+        block: good.block.clone(),
+    };
+    assert!(refusal(&shorter).contains("too short"), "{}", refusal(&shorter));
 }
 
 #[test]
 fn an_old_checkpoint_is_refused_with_the_command_that_helps() {
-    let verified = verify(&checkpoint(|_| {}), &config(), GENESIS_ROOT).unwrap();
+    let verified = verify(checkpoint(|_| {}).raw(), &config(), GENESIS_ROOT).unwrap();
     let state = &verified.anchor.state;
     check_age(state, &config(), 40 + 200).unwrap();
     let why = check_age(state, &config(), 1_000_000).unwrap_err().to_string();
@@ -117,7 +138,9 @@ fn an_old_checkpoint_is_refused_with_the_command_that_helps() {
 
 #[test]
 fn the_chain_must_have_the_checkpoint_that_is_named() {
-    let anchor = verify(&checkpoint(|_| {}), &config(), GENESIS_ROOT).unwrap().anchor;
+    let anchor = verify(checkpoint(|_| {}).raw(), &config(), GENESIS_ROOT)
+        .unwrap()
+        .anchor;
     let wss = |epoch: u64, root: Root| parse_wss(&format!("{root}:{epoch}")).unwrap();
     assert!(check_wss(&anchor.state, anchor.root, &wss(40, anchor.root)).unwrap());
     assert!(!check_wss(&anchor.state, anchor.root, &wss(41, anchor.root)).unwrap());
@@ -130,7 +153,7 @@ fn the_chain_must_have_the_checkpoint_that_is_named() {
             .get_mut(39 * SLOTS_PER_EPOCH as usize % state.block_roots.len())
             .unwrap() = Bytes([8; 32]);
     });
-    let anchor = verify(&before, &config(), GENESIS_ROOT).unwrap().anchor;
+    let anchor = verify(before.raw(), &config(), GENESIS_ROOT).unwrap().anchor;
     assert!(check_wss(&anchor.state, anchor.root, &wss(39, Bytes([8; 32]))).unwrap());
     assert!(check_wss(&anchor.state, anchor.root, &wss(39, Bytes([7; 32]))).is_err());
     for wrong in ["", "0x12:3", "7", &format!("{GENESIS_ROOT}:x")] {
@@ -153,7 +176,7 @@ enum Manner {
 }
 
 /// Serves a checkpoint on a loopback port; counts requests for the state.
-async fn serve(raw: Raw, spec: serde_json::Value, manner: Manner) -> (String, &'static AtomicUsize) {
+async fn serve(raw: Pair, spec: serde_json::Value, manner: Manner) -> (String, &'static AtomicUsize) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let count: &'static AtomicUsize = Box::leak(Box::default());
@@ -279,7 +302,10 @@ async fn a_download_goes_on_where_it_broke_off() {
         let raw = checkpoint(|_| {});
         let (url, count) = serve(raw, spec.clone(), manner).await;
         let fetched = fetch(&url, &config(), &folder.0, &limits()).await.unwrap();
-        assert_eq!((&fetched.state, &fetched.block), (&good.state, &good.block));
+        assert_eq!(fetched.block, good.block);
+        assert_eq!(fetched.state.length(), len as u64);
+        let state = fetched.state.decode(&config()).unwrap();
+        assert_eq!(state.encode(), good.state);
         assert_eq!(count.load(Ordering::Relaxed), requests);
         assert_eq!(fs::read_dir(&folder.0).unwrap().count(), 0, "nothing is left over");
     }
@@ -359,7 +385,7 @@ fn a_node_begins_again_at_the_checkpoint_that_it_kept() {
     // Not at the start of its epoch: the slots after it were empty.
     let slot = SLOT + 3;
     let raw = checkpoint_at(slot, |_| {});
-    let verified = verify(&raw, &config(), GENESIS_ROOT).unwrap();
+    let verified = verify(raw.raw(), &config(), GENESIS_ROOT).unwrap();
     let folder = Folder::new();
     let identity = storage::Identity::of(GENESIS_ROOT);
     let storage = Storage::open(&folder.0, &identity, &storage::Options::default()).unwrap();

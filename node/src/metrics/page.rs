@@ -83,6 +83,11 @@ impl Sources {
         write_engine(&mut page, chain);
         network::write(&mut page, self.api.network());
         network::write_sync(&mut page, chain, &snapshot);
+        page.gauge(
+            "wren_clock_wrong",
+            "1 while the clock of this machine is known to be wrong, and nothing is done by it",
+            u64::from(chain.clock_watch().wrong().is_some()),
+        );
         if let Some(counts) = self.api.counts() {
             write_api(&mut page, counts);
         }

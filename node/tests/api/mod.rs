@@ -2,11 +2,13 @@
 
 mod builder;
 mod client;
+mod clock;
 mod earlier;
 mod endpoints;
 mod hostile;
 mod metrics;
 mod more;
+mod recipient;
 mod shapes;
 mod specification;
 
@@ -36,7 +38,7 @@ use node::start::Anchor;
 use node::stop::Stop;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -96,15 +98,27 @@ pub(crate) async fn node_since(fork: Fork, slots: u64) -> Node {
 /// The same with an external builder.
 pub(crate) async fn node_with(fork: Fork, slots: u64, builder: Option<Builder>) -> Node {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-    node_of(fork, now - slots * SLOT, builder, None).await
+    node_of(fork, now - slots * SLOT, builder, None, in_process).await
+}
+
+/// The dev engine, called directly.
+async fn in_process(engine: DevEngine, _: &Path) -> Engine {
+    Engine::Dev(Arc::new(engine))
 }
 
 /// A node of the chain that began at `genesis_time`, in seconds since 1970: another of the same time is of the same chain.
 pub(crate) async fn node_of_genesis(fork: Fork, genesis_time: u64, network: Option<NetworkOptions>) -> Node {
-    node_of(fork, genesis_time, None, network).await
+    node_of(fork, genesis_time, None, network, in_process).await
 }
 
-async fn node_of(fork: Fork, genesis_time: u64, builder: Option<Builder>, network: Option<NetworkOptions>) -> Node {
+/// `reach` makes what the node asks of the dev engine; it is given the node's folder too.
+async fn node_of(
+    fork: Fork,
+    genesis_time: u64,
+    builder: Option<Builder>,
+    network: Option<NetworkOptions>,
+    reach: impl AsyncFnOnce(DevEngine, &Path) -> Engine,
+) -> Node {
     let options = DevnetOptions {
         genesis_fork: fork,
         schedule: Vec::new(),
@@ -130,7 +144,7 @@ async fn node_of(fork: Fork, genesis_time: u64, builder: Option<Builder>, networ
         config: Arc::new(config),
         anchor: Anchor::genesis(state).unwrap(),
         storage,
-        engine: Arc::new(Engine::Dev(Arc::new(engine))),
+        engine: Arc::new(reach(engine, &folder.0).await),
         fee_recipient: Bytes([0xfe; 20]),
         safe_slots: 128,
         builder: builder.map(Arc::new),

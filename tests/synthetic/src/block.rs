@@ -17,8 +17,8 @@ use consensus::ssz::{BitList, BitVector, ByteList, Bytes, Root, Ssz};
 use consensus::transition::block::get_expected_withdrawals;
 use consensus::transition::process_block;
 use consensus::types::{
-    Attestation, AttestationData, BLSSignature, BeaconBlock, Checkpoint, DomainType, Epoch, ExecutionPayload,
-    SignedBeaconBlock, Slot, SyncAggregate,
+    Attestation, AttestationData, BLSSignature, BeaconBlock, BeaconBlockBody, Checkpoint, DomainType, Epoch,
+    ExecutionPayload, SignedBeaconBlock, Slot, SyncAggregate,
 };
 use consensus::{Config, Invalid, State};
 use crypto::bls::SecretKey;
@@ -43,6 +43,20 @@ pub enum Votes {
 /// # Errors
 /// If the state cannot have a block; a state of this crate can.
 pub fn signed_block(state: &State, config: &Config, keys: &Keys, votes: Votes) -> Result<SignedBeaconBlock, Invalid> {
+    signed_block_with(state, config, keys, votes, |_| {})
+}
+
+/// The same with a body that was changed before state root and signature: with a payload that somebody executes, say.
+///
+/// # Errors
+/// If the state cannot have a block; a state of this crate can.
+pub fn signed_block_with(
+    state: &State,
+    config: &Config,
+    keys: &Keys,
+    votes: Votes,
+    change: impl FnOnce(&mut BeaconBlockBody),
+) -> Result<SignedBeaconBlock, Invalid> {
     let mut numbers = Numbers::new(state.slot);
     let proposer_index = get_beacon_proposer_index(state)?;
     let epoch = get_current_epoch(state);
@@ -67,6 +81,7 @@ pub fn signed_block(state: &State, config: &Config, keys: &Keys, votes: Votes) -
     body.sync_aggregate = sync_aggregate(state, keys)?;
     body.execution_payload = payload(state, config, &mut numbers)?;
     body.blob_kzg_commitments = (0..6).map(|_| Bytes([numbers.next_u64() as u8; 48])).collect();
+    change(body);
     let mut post = state.clone();
     process_block(&mut post, &mut Context::trusting(config, keys), &block)?;
     block.state_root = post.hash_tree_root();

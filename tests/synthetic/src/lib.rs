@@ -7,7 +7,7 @@
 
 mod block;
 
-pub use block::{Votes, attestation, signed_block};
+pub use block::{Votes, attestation, signed_block, signed_block_with};
 
 use consensus::constants::{
     COMPOUNDING_WITHDRAWAL_PREFIX, ETH1_ADDRESS_WITHDRAWAL_PREFIX, FAR_FUTURE_EPOCH, G2_POINT_AT_INFINITY,

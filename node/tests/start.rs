@@ -1,0 +1,180 @@
+//! Where a node starts: from genesis, from a checkpoint, anew; and the checkpoint that its chain must have.
+
+use super::chain::{Chain, VALIDATORS, config_at, genesis};
+use consensus::preset::SLOTS_PER_EPOCH;
+use consensus::ssz::{Bytes, Root, Ssz};
+use consensus::types::{Checkpoint, Slot};
+use consensus::{Fork, State};
+use node::chain::{Imported, NewBlock, Source};
+use node::checkpoint;
+use node::execution::Engine;
+use node::execution::dev::DevEngine;
+use node::options::{Address, EngineChoice, Options, StartOptions, begin};
+use node::run::{Parts, Running, start};
+use node::start::Anchor;
+use node::stop::Stop;
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use storage::{Identity, Storage};
+
+/// How long a test waits for what must come.
+const PATIENCE: Duration = Duration::from_mins(2);
+
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let folder = std::env::temp_dir().join(format!("wren-start-{name}-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        Folder(folder)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // Left over where the database is still closing; the system clears it away.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A chain of phase 0, which needs no payloads, whose genesis was so many slots ago.
+fn chain_since(slots: Slot) -> (Chain, State) {
+    let config = config_at(Fork::Phase0);
+    let mut state = genesis(&config, VALIDATORS);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    state.genesis_time = now - slots * config.slot_duration_ms / 1000;
+    (Chain::from_genesis(config, state.clone()), state)
+}
+
+/// Writes the checkpoint of a chain's head; gives its files.
+fn write_checkpoint(chain: &mut Chain, slot: Slot, folder: &Folder) -> (checkpoint::Source, Root) {
+    let block = chain.extend(slot);
+    let (state, of_block) = (folder.path("state.ssz"), folder.path("block.ssz"));
+    fs::write(&state, chain.state.encode()).unwrap();
+    fs::write(&of_block, block.encode(Fork::Phase0)).unwrap();
+    let source = checkpoint::Source::Files { state, block: of_block };
+    (source, block.message.hash_tree_root(Fork::Phase0))
+}
+
+fn options(chain: &Chain, datadir: &Path, genesis: &Path, start: StartOptions) -> Options {
+    let any_port = Address {
+        ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        port: 0,
+    };
+    Options {
+        config: chain.config.clone(),
+        datadir: datadir.to_owned(),
+        genesis_state: Some(genesis.to_owned()),
+        start,
+        engine: EngineChoice::Dev,
+        safe_slots: 128,
+        fee_recipient: Bytes([1; 20]),
+        builder: None,
+        http: any_port,
+        network: None,
+        metrics: None,
+    }
+}
+
+/// Starts a node, looks at its head and stops it.
+async fn head_of(options: Options) -> anyhow::Result<Root> {
+    let running = begin(options, Stop::new()).await?;
+    let head = running.chain.snapshot().head.root;
+    running.end().await;
+    Ok(head)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn resync_drops_the_database_and_nothing_else() {
+    let folder = Folder::new("resync");
+    let (mut chain, genesis_state) = chain_since(SLOTS_PER_EPOCH + 10);
+    let (genesis, datadir) = (folder.path("genesis.ssz"), folder.path("node"));
+    fs::write(&genesis, genesis_state.encode()).unwrap();
+    let genesis_root = Anchor::genesis(genesis_state).unwrap().root;
+    let (source, root) = write_checkpoint(&mut chain, SLOTS_PER_EPOCH, &folder);
+    let begun = async |start: StartOptions| head_of(options(&chain, &datadir, &genesis, start)).await;
+    let with = |resync: bool, wss: Option<Checkpoint>| StartOptions {
+        checkpoint: Some(source.clone()),
+        resync,
+        wss,
+        ..StartOptions::default()
+    };
+    assert_eq!(begun(StartOptions::default()).await.unwrap(), genesis_root);
+    let other = datadir.join("network").join("key");
+    fs::create_dir_all(other.parent().unwrap()).unwrap();
+    fs::write(&other, "secret").unwrap();
+    // What the database holds comes before a checkpoint, unless it is dropped.
+    assert_eq!(begun(with(false, None)).await.unwrap(), genesis_root);
+    assert_eq!(begun(with(true, None)).await.unwrap(), root);
+    assert_eq!(fs::read_to_string(&other).unwrap(), "secret");
+    assert_eq!(begun(StartOptions::default()).await.unwrap(), root, "it is kept");
+    // The chain must have the checkpoint that is named, from the start.
+    let named = |root: Root| Some(Checkpoint { epoch: 1, root });
+    assert_eq!(begun(with(false, named(root))).await.unwrap(), root);
+    let why = begun(with(false, named(genesis_root))).await.unwrap_err().to_string();
+    assert!(why.contains("not the chain of --wss-checkpoint"), "{why}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chain_that_passes_another_checkpoint_than_the_named_one_stops_the_node() {
+    const EPOCH: u64 = 2;
+    let folder = Folder::new("wss");
+    let (mut chain, genesis_state) = chain_since(5 * SLOTS_PER_EPOCH);
+    let running = node(&chain, genesis_state, &folder).await;
+    let watch = |root: Root| {
+        let stop = Stop::new();
+        let watched = checkpoint::watch_wss(running.chain.clone(), Checkpoint { epoch: EPOCH, root }, stop.clone());
+        (tokio::spawn(watched), stop)
+    };
+    // Where the checkpoint lies ahead, nothing is decided: no block is that far yet.
+    let (wrong, stopped) = watch(Bytes([7; 32]));
+    let mut right = None;
+    for slot in 1..=4 * SLOTS_PER_EPOCH {
+        if slot == 3 * SLOTS_PER_EPOCH {
+            assert_eq!(running.chain.snapshot().finalized().epoch, 0);
+            assert!(!wrong.is_finished() && stopped.failure().is_none());
+        }
+        let block = chain.extend(slot);
+        if slot == EPOCH * SLOTS_PER_EPOCH {
+            right = Some(watch(block.message.hash_tree_root(Fork::Phase0)));
+        }
+        let imported = running.chain.import_block(NewBlock {
+            block: Arc::new(block),
+            columns: Vec::new(),
+            blobs: Vec::new(),
+            source: Source::Sync,
+            received_ms: 0,
+        });
+        assert_eq!(imported.await.unwrap(), Imported::Done, "slot {slot}");
+        chain.vote(|_| true);
+    }
+    let (right, goes_on) = right.unwrap();
+    let both = async { (wrong.await.unwrap(), right.await.unwrap()) };
+    tokio::time::timeout(PATIENCE, both).await.unwrap();
+    assert!(running.chain.snapshot().finalized().epoch >= EPOCH);
+    assert!(stopped.failure().unwrap().contains("not the chain of --wss-checkpoint"));
+    assert!(!goes_on.is_stopping());
+    running.end().await;
+}
+
+async fn node(chain: &Chain, genesis: State, folder: &Folder) -> Running {
+    let identity = Identity::of(genesis.genesis_validators_root);
+    let engine = DevEngine::of_genesis(&chain.config, &genesis).unwrap();
+    let parts = Parts {
+        config: Arc::new(chain.config.clone()),
+        anchor: Anchor::genesis(genesis).unwrap(),
+        storage: Storage::open(&folder.path("db"), &identity, &crate::storage_options()).unwrap(),
+        engine: Arc::new(Engine::Dev(Arc::new(engine))),
+        fee_recipient: Bytes([1; 20]),
+        safe_slots: 128,
+        builder: None,
+    };
+    start(parts, Stop::new()).await.unwrap()
+}
