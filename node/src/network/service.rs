@@ -318,11 +318,11 @@ impl Service {
             tracing::warn!("the peers cannot be kept for the next start: {error:#}");
         }
         let shared = Arc::clone(&self.shared);
-        let peers: Vec<PeerId> = shared.peers().keys().copied().collect();
+        let drops = self.book().shut_down(now);
         let goodbyes = join_all(
-            peers
+            drops
                 .into_iter()
-                .map(|peer| ask::goodbye(&shared, peer, Goodbye::Shutdown.code())),
+                .map(|drop| ask::goodbye(&shared, drop.peer, drop.reason.code())),
         );
         let _ = timeout(GOODBYE_TIME, async {
             tokio::pin!(goodbyes);
@@ -415,11 +415,11 @@ impl Service {
             if let Some(connected) = self.shared.peers().get_mut(&peer) {
                 connected.score = score;
             }
-            let is_exempt = self.book().is_exempt(&peer);
+            let may_go = self.book().stays(&peer) && !self.book().is_exempt(&peer);
             let gossipsub = &mut self.swarm.behaviour_mut().gossipsub;
             gossipsub.set_application_score(&peer, f64::from(score.min(0)));
             let of_gossip = gossipsub.peer_score(&peer).unwrap_or(0.0);
-            if of_gossip < THRESHOLDS.graylist_threshold && !is_exempt {
+            if of_gossip < THRESHOLDS.graylist_threshold && may_go {
                 unheard.push(peer);
             }
         }

@@ -301,8 +301,9 @@ impl Node {
         assert_eq!((answer.status, answer.text().as_str()), (200, ""));
     }
 
-    /// Has the sync committee sign the head at `slot`.
-    pub(crate) async fn sync(&self, slot: Slot) {
+    /// Has the members of the sync committee sign the head at `slot`: its root, their duties, and what the node answered,
+    /// which is a refusal where the slot has gone by meanwhile.
+    pub(crate) async fn sign_head(&self, slot: Slot) -> (Root, Vec<Value>, Answered) {
         let epoch = compute_epoch_at_slot(slot);
         let root: Root = self.data("/eth/v1/beacon/blocks/head/root").await["root"]
             .as_str()
@@ -326,6 +327,13 @@ impl Node {
             });
         }
         let answer = self.post_list("/eth/v1/beacon/pool/sync_committees", &messages).await;
+        (root, duties, answer)
+    }
+
+    /// Has the sync committee sign the head at `slot`, and one member of a part of it aggregate.
+    pub(crate) async fn sync(&self, slot: Slot) {
+        let epoch = compute_epoch_at_slot(slot);
+        let (root, duties, answer) = self.sign_head(slot).await;
         assert_eq!((answer.status, answer.text().as_str()), (200, ""));
         let path = format!(
             "/eth/v1/validator/sync_committee_contribution?slot={slot}&subcommittee_index=1&beacon_block_root={root}"

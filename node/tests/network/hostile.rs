@@ -11,6 +11,9 @@ use libp2p::identity::Keypair;
 use libp2p::swarm::{Config, Stream, Swarm, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, Transport as _, noise, tcp, yamux};
 use node::network::NetworkOptions;
+use node::network::counts::Judged;
+use node::network::digests::Digests;
+use node::network::gossip::topics::Topic;
 use node::network::peer::Peers;
 use node::network::rpc::frames::write_payload;
 use node::network::rpc::protocol::{Protocol, ProtocolId};
@@ -195,4 +198,51 @@ async fn a_trusted_peer_comes_in_where_there_is_no_room() {
     })
     .await;
     assert!(friend.is_connected());
+}
+
+/// What is wrong in itself on a topic: no snappy at all, four gigabytes by its own word, a message of its type cut off, and
+/// one whose content cannot be.
+fn nonsense(topic: Topic, node: &Networked) -> Vec<Vec<u8>> {
+    let chain = &node.node.running.chain;
+    let digests = Digests::new(chain.config(), chain.snapshot().head_state.genesis_validators_root);
+    let lengths = topic.message_len(digests.at(0), chain.config());
+    let fit = (*lengths.start()).max(64).min(*lengths.end());
+    let packed = |bytes: &[u8]| snap::raw::Encoder::new().compress_vec(bytes).unwrap();
+    let whole = packed(&vec![0xff; fit]);
+    vec![
+        vec![0x80; 200],
+        vec![0xff, 0xff, 0xff, 0xff, 0x0f, 0x00],
+        whole[..whole.len() / 2].to_vec(),
+        whole,
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_talks_nonsense_by_gossip_is_cut_and_does_not_come_in_again() {
+    let node = networked(Fork::Fulu, lately(), Vec::new()).await;
+    let (id, addresses) = node.by(false);
+    let chain = &node.node.running.chain;
+    let root = chain.snapshot().head_state.genesis_validators_root;
+    let digest = Digests::new(chain.config(), root).at(0).digest;
+    for topic in [Topic::BeaconBlock, Topic::VoluntaryExit] {
+        let key = Keypair::generate_secp256k1();
+        let villain = Villain::dial_as(&key, &addresses[0], id, &status_of(&node)).await;
+        let mut villain = villain.expect("nothing is known of it yet");
+        let said = nonsense(topic, &node);
+        for bytes in said.iter().cycle().take(5 * said.len()) {
+            if !villain.say(&topic.text(digest), bytes.clone()).await {
+                break;
+            }
+        }
+        villain.is_cut().await;
+        let rejected = node.network.counts().gossip(topic.kind(), Judged::Rejected);
+        assert!((3..=20).contains(&rejected), "{rejected} of {topic:?}");
+        // It may be heard for as long as it takes to tell it to go.
+        if let Some(mut again) = Villain::dial_as(&key, &addresses[0], id, &status_of(&node)).await {
+            again.is_cut().await;
+        }
+        let peers = Peers::peers(&node.network);
+        assert!(!peers.iter().any(|peer| peer.id == key.public().to_peer_id()));
+    }
+    assert!(node.network.counts().cut.load(Ordering::Relaxed) >= 2);
 }

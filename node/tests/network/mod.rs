@@ -1,6 +1,5 @@
 //! Nodes that run in one process and speak to each other over loopback.
 
-mod assault;
 mod hostile;
 mod together;
 mod villain;

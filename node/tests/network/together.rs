@@ -157,7 +157,8 @@ async fn updates_for_light_clients_are_sent_when_due_and_passed_on() {
         first.node.until(slot).await;
         let root = first.node.propose(slot, true).await;
         second.follows(root).await;
-        first.node.sync(slot).await;
+        // On a busy machine the slot may be over by now; the next one does as well.
+        first.node.sign_head(slot).await;
         if counts.gossip(kind, Judged::Accepted) > 0 {
             break;
         }

@@ -335,6 +335,11 @@ impl Book {
         self.bans.get(peer).is_some_and(|ban| now < ban.until)
     }
 
+    /// Whether a peer is connected and not on its way out.
+    pub fn stays(&self, peer: &PeerId) -> bool {
+        self.peers.get(peer).is_some_and(|entry| entry.state.counts())
+    }
+
     /// Whether a peer is trusted or static.
     pub fn is_exempt(&self, peer: &PeerId) -> bool {
         self.peers.get(peer).is_some_and(Entry::is_exempt)
