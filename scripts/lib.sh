@@ -126,14 +126,26 @@ js_packages() {
     fi
 }
 
+# Debian's security archive has the newer Rust. Every installed Debian knows it; a root made by debootstrap does not, so
+# there it is written after the line of the main archive.
+add_security_archive() {
+    local list=/etc/apt/sources.list line
+    grep -qrs -e -security /etc/apt/sources.list /etc/apt/sources.list.d && return
+    line=$(. /etc/os-release && sed -n "s#^deb \(.*\)/debian/* $VERSION_CODENAME main.*#deb \1/debian-security $VERSION_CODENAME-security main#p" \
+        "$list" | head -n 1)
+    [ -n "$line" ] && say "Adding Debian's security archive to apt's sources: $line" &&
+        as_root sh -c 'echo "$1" >/etc/apt/sources.list.d/debian-security.list' sh "$line"
+}
+
 install_rust() {
     local packages=(rustc-web cargo-web rust-web-clippy rustfmt-web)
     say "No Rust $(rust_wanted) or newer${*:+ with cargo $*} here$(rustc --version 2>/dev/null | sed 's/^/; found /')."
+    add_security_archive || true
     as_root apt-get update -q >&2 || true
     if apt-cache show rustc-web >/dev/null 2>&1; then
         install_packages "${packages[@]}"
         rust_in /usr/bin "$@" && return
-        say "Debian's rustc-web is $(/usr/bin/rustc --version). Add the security archive of your Debian to apt's sources, then:"
+        say "Debian's rustc-web is $(/usr/bin/rustc --version). Newer ones are in the security archive of your Debian: add it to apt's sources, then:"
         say "    apt-get update && apt-get install -y ${packages[*]}"
         exit 1
     fi

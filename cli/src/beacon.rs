@@ -35,6 +35,14 @@ pub(crate) struct Beacon {
 }
 
 impl NodeArgs {
+    /// These addresses, first choice first.
+    pub(crate) fn of(beacon_nodes: Vec<String>) -> Self {
+        NodeArgs {
+            beacon_nodes,
+            beacon_nodes_ca: None,
+        }
+    }
+
     /// The first node that answers, of the network with that root where it is known.
     pub(crate) fn connect(&self, root: Option<Root>) -> Result<Beacon, Failure> {
         let authorities = self.beacon_nodes_ca.as_deref().map(read_certificates).transpose()?;

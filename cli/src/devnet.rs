@@ -3,6 +3,7 @@
 //!
 //! Every step is a command of this program that could be typed by hand; what is run is shown.
 
+mod execution;
 mod folder;
 mod logs;
 pub(crate) mod look;
@@ -13,6 +14,7 @@ mod view;
 mod watch;
 
 use crate::exit::Failure;
+use crate::http::Base;
 use clap::Args as ClapArgs;
 use consensus::Fork;
 use folder::Folder;
@@ -30,13 +32,14 @@ Examples:
   wren devnet --until-finalized-epoch 3
   wren devnet --blobs 3 --slot-time 4
   wren devnet --offline 40%@3..9
+  wren devnet --fork electra --execution-endpoint http://127.0.0.1:8551
   wren devnet --fork altair --fork bellatrix@1 --fork capella@2 --fork deneb@3 --fork electra@4 --fork fulu@5
 
 Epoch 2 is final before epoch 4 ends. Ctrl-C stops everything and leaves nothing behind unless --keep is given.")]
 pub(crate) struct Args {
-    /// How many beacon nodes
-    #[arg(long, value_name = "N", default_value_t = NODES)]
-    nodes: usize,
+    /// How many beacon nodes: two unless said otherwise, or as many as there are execution clients
+    #[arg(long, value_name = "N")]
+    nodes: Option<usize>,
     /// How many validators, shared among the clients
     #[arg(long, value_name = "N", default_value_t = 64)]
     validators: usize,
@@ -52,6 +55,13 @@ pub(crate) struct Args {
     /// Blobs in every block from Deneb on; the engines are then processes of their own
     #[arg(long, value_name = "N", default_value_t = 0)]
     blobs: u64,
+    /// A real execution client's Engine API, in place of the engine in the node; repeat it for every node. What the client
+    /// needs is told, and it is waited for
+    #[arg(long, value_name = "URL", conflicts_with = "blobs")]
+    execution_endpoint: Vec<Base>,
+    /// The secret that the execution clients have; otherwise one is made
+    #[arg(long, value_name = "FILE", requires = "execution_endpoint")]
+    execution_jwt: Option<PathBuf>,
     /// A share of the validators that is offline from one epoch to another
     #[arg(long, value_name = "SHARE%@EPOCH..EPOCH")]
     offline: Option<Offline>,
@@ -67,6 +77,13 @@ pub(crate) struct Args {
     /// A line for every slot, on a terminal too
     #[arg(long)]
     plain: bool,
+}
+
+impl Args {
+    fn nodes(&self) -> usize {
+        let clients = self.execution_endpoint.len();
+        self.nodes.unwrap_or(if clients == 0 { NODES } else { clients })
+    }
 }
 
 /// A fork, at genesis or from an epoch on.
@@ -104,8 +121,15 @@ fn check(args: &Args) -> Result<(), Failure> {
     if args.validators == 0 || args.validators > VALIDATORS_MAX {
         return wrong(format!("--validators {}: 1 to {VALIDATORS_MAX}", args.validators));
     }
-    if args.nodes == 0 || args.nodes > PROCESSES_MAX {
-        return wrong(format!("--nodes {}: 1 to {PROCESSES_MAX}", args.nodes));
+    let nodes = args.nodes();
+    if nodes == 0 || nodes > PROCESSES_MAX {
+        return wrong(format!("--nodes {nodes}: 1 to {PROCESSES_MAX}"));
+    }
+    if !args.execution_endpoint.is_empty() && args.execution_endpoint.len() != nodes {
+        return wrong(format!(
+            "--nodes {nodes} with {} --execution-endpoint: every node needs an execution client of its own",
+            args.execution_endpoint.len()
+        ));
     }
     if args.clients == 0 || args.clients > PROCESSES_MAX {
         return wrong(format!("--clients {}: 1 to {PROCESSES_MAX}", args.clients));

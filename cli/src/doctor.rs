@@ -2,9 +2,9 @@
 //!
 //! Nothing is changed: it writes a file of its own into the data folder to measure the disk, and removes it.
 
-mod clock;
+pub(crate) mod clock;
 mod disk;
-mod engine;
+pub(crate) mod engine;
 mod keys;
 mod ports;
 mod report;
@@ -17,7 +17,7 @@ use clap::Args as ClapArgs;
 use consensus::Config;
 use consensus::config::public_network;
 use consensus::types::ExecutionAddress;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Check the machine and the set-up
@@ -71,7 +71,7 @@ pub(crate) struct Args {
 
 /// How a check ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Mark {
+pub(crate) enum Mark {
     Ok,
     /// Not checked, or worth knowing.
     Note,
@@ -81,13 +81,13 @@ enum Mark {
 
 /// What a check found.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Line {
-    mark: Mark,
-    name: &'static str,
-    text: String,
+pub(crate) struct Line {
+    pub(crate) mark: Mark,
+    pub(crate) name: &'static str,
+    pub(crate) text: String,
 }
 
-fn ok(name: &'static str, text: impl Into<String>) -> Line {
+pub(crate) fn ok(name: &'static str, text: impl Into<String>) -> Line {
     Line {
         mark: Mark::Ok,
         name,
@@ -95,7 +95,7 @@ fn ok(name: &'static str, text: impl Into<String>) -> Line {
     }
 }
 
-fn note(name: &'static str, text: impl Into<String>) -> Line {
+pub(crate) fn note(name: &'static str, text: impl Into<String>) -> Line {
     Line {
         mark: Mark::Note,
         name,
@@ -103,7 +103,7 @@ fn note(name: &'static str, text: impl Into<String>) -> Line {
     }
 }
 
-fn bad(name: &'static str, text: impl Into<String>) -> Line {
+pub(crate) fn bad(name: &'static str, text: impl Into<String>) -> Line {
     Line {
         mark: Mark::Bad,
         name,
@@ -123,13 +123,13 @@ impl std::fmt::Display for Line {
 }
 
 /// The network as far as it was named.
-struct Network {
-    config: Config,
-    genesis: Option<Genesis>,
+pub(crate) struct Network {
+    pub(crate) config: Config,
+    pub(crate) genesis: Option<Genesis>,
 }
 
 impl Network {
-    fn is_public(&self) -> bool {
+    pub(crate) fn is_public(&self) -> bool {
         self.genesis
             .is_some_and(|genesis| public_network(&genesis.validators_root).is_some())
     }
@@ -177,6 +177,22 @@ async fn check(args: &Args) -> Result<Vec<Line>, Failure> {
     Ok(lines)
 }
 
+/// Tells what is wrong with the machine when node or client start. Whether they go on is for them to decide.
+pub(crate) fn tell_at_start(config: Config, genesis: Option<Genesis>, datadir: &Path, client: bool) {
+    for line in at_start(&Network { config, genesis }, datadir, client) {
+        eprintln!("{line}");
+    }
+}
+
+/// What is cheap to check, of node or client: the lines that have to be mended.
+fn at_start(network: &Network, datadir: &Path, client: bool) -> Vec<Line> {
+    let mut lines = vec![next_fork(Some(network)), disk::space(datadir)];
+    lines.extend(machine_lines(Some(network)));
+    lines.extend(client.then(|| keys::files_of(&datadir.join("validator"))).flatten());
+    lines.retain(|line| line.mark == Mark::Bad);
+    lines
+}
+
 /// Whether the network will go where this version cannot follow.
 fn next_fork(network: Option<&Network>) -> Line {
     const NAME: &str = "next fork";
@@ -212,10 +228,18 @@ const MEMORY_LEFT_LOW: u64 = 300_000_000;
 const PAGE_MAX: u64 = 65_536;
 
 fn machine_lines(network: Option<&Network>) -> Vec<Line> {
-    let mut lines = Vec::new();
-    lines.push(match machine::memory() {
+    vec![
+        memory(machine::memory(), network.is_some_and(Network::is_public)),
+        processor(&machine::processor_features()),
+        pages(machine::page_size()),
+    ]
+}
+
+/// All of it and what is free, in bytes.
+fn memory(figures: Option<(u64, u64)>, public: bool) -> Line {
+    match figures {
         None => note("memory", "not known here"),
-        Some((all, _)) if all < MEMORY_LOW && network.is_some_and(Network::is_public) => bad(
+        Some((all, _)) if all < MEMORY_LOW && public => bad(
             "memory",
             format!(
                 "{} are too little for a public network: take a machine with 4 GB or more",
@@ -230,17 +254,16 @@ fn machine_lines(network: Option<&Network>) -> Vec<Line> {
             ),
         ),
         Some((all, free)) => ok("memory", format!("{} free of {}", words::size(free), words::size(all))),
-    });
-    lines.push(processor(&machine::processor_features()));
-    lines.push(match machine::page_size() {
-        None => note("page size", "not known here"),
-        Some(size) if size > PAGE_MAX => bad(
-            "page size",
-            format!("{size} bytes: run a kernel with pages of 64 KiB at most"),
-        ),
-        Some(size) => ok("page size", format!("{size} bytes")),
-    });
-    lines
+    }
+}
+
+fn pages(size: Option<u64>) -> Line {
+    const NAME: &str = "page size";
+    match size {
+        None => note(NAME, "not known here"),
+        Some(size) if size > PAGE_MAX => bad(NAME, format!("{size} bytes: run a kernel with pages of 64 KiB at most")),
+        Some(size) => ok(NAME, format!("{size} bytes")),
+    }
 }
 
 fn processor(features: &[String]) -> Line {
@@ -272,6 +295,45 @@ mod tests {
         assert_eq!(line.mark, Mark::Bad);
         assert!(line.text.contains("gloas at epoch 1000"), "{line}");
         assert_eq!(next_fork(None).mark, Mark::Note);
+    }
+
+    #[test]
+    fn a_start_tells_what_is_wrong() {
+        let mut config = Config::network("devnet").unwrap();
+        let folder = std::env::temp_dir().join(format!("wren-at-start-{}", std::process::id()));
+        std::fs::create_dir_all(folder.join("validator/keys")).unwrap();
+        let key = format!("validator/keys/0x{}.json", "ab".repeat(48));
+        std::fs::write(folder.join(key), b"{}").unwrap();
+        let told = |config: &Config, client| {
+            let network = Network {
+                config: config.clone(),
+                genesis: None,
+            };
+            let lines = at_start(&network, &folder, client);
+            lines
+                .iter()
+                .map(|line| line.text.clone())
+                .collect::<Vec<_>>()
+                .join("\n")
+        };
+        assert!(!told(&config, false).contains("local_secret"));
+        assert!(told(&config, true).contains("local_secret is missing"));
+        config.set_fork_epoch(consensus::Fork::Gloas, 1_000);
+        assert!(told(&config, false).contains("gloas at epoch 1000"));
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_machine_that_is_too_small_is_told() {
+        let gigabyte = 1_000_000_000;
+        assert_eq!(memory(Some((gigabyte, gigabyte)), true).mark, Mark::Bad);
+        assert_eq!(memory(Some((gigabyte, gigabyte)), false).mark, Mark::Ok);
+        assert_eq!(memory(Some((8 * gigabyte, gigabyte / 5)), false).mark, Mark::Bad);
+        assert_eq!(memory(Some((8 * gigabyte, 4 * gigabyte)), true).mark, Mark::Ok);
+        assert_eq!(memory(None, true).mark, Mark::Note);
+        for (size, mark) in [(4096, Mark::Ok), (16_384, Mark::Ok), (131_072, Mark::Bad)] {
+            assert_eq!(pages(Some(size)).mark, mark);
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ const RUNNING: u8 = 6;
 /// A question was not answered with the sentence it asked for.
 const NOT_CONFIRMED: u8 = 5;
 
-/// `wren status` or `wren doctor` found something that has to be done.
+/// `wren status`, `wren doctor` or `wren setup` found something that has to be done.
 pub(crate) const ATTENTION: u8 = 7;
 
 /// Another client signs with a key of this one.
@@ -26,11 +26,11 @@ Exit codes:
   0    done
   1    `ssz diff` found differences; `transition` found a block that breaks a rule
   2    the command line is wrong
-  3    the input is not a valid object of its type
+  3    what was given is not valid, or does not fit what is there
   4    a file cannot be read or written
   5    the operator did not confirm; nothing was done
   6    a node or validator client could not start, or could not go on; the message says why
-  7    `status` and `doctor`: something has to be done; they say what
+  7    `status`, `doctor` and `setup`: something has to be done; they say what
   101  a bug in wren: please report what it printed
   129  `validator`: another client signs with one of its keys";
 
@@ -86,21 +86,37 @@ impl Failure {
     pub(crate) fn io(what: impl Display, error: &io::Error) -> Self {
         Failure {
             code: IO,
-            message: format!("{what}: {error}"),
+            message: with_remedy(format!("{what}: {error}"), error.kind()),
         }
     }
+}
+
+/// A message with what helps against this kind of failure.
+fn with_remedy(message: String, kind: io::ErrorKind) -> String {
+    use io::ErrorKind::{FileTooLarge, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    let remedy = match kind {
+        StorageFull | QuotaExceeded | FileTooLarge => {
+            "there is no room for it: free some space there, or name a folder on another disk, and do it again"
+        }
+        ReadOnlyFilesystem => "that disk is mounted read-only: mount it for writing, or name another folder",
+        PermissionDenied => {
+            "run it as the user to whom that belongs, give this user the right to it, or name another folder"
+        }
+        _ => return message,
+    };
+    format!("{message}; {remedy}")
 }
 
 impl From<anyhow::Error> for Failure {
     /// What a library refuses: a matter of files where one stands at the bottom of it, otherwise of what they hold.
     fn from(error: anyhow::Error) -> Self {
-        Failure {
-            code: if error.root_cause().is::<io::Error>() {
-                IO
-            } else {
-                INVALID
+        let message = format!("{error:#}");
+        match error.root_cause().downcast_ref::<io::Error>() {
+            Some(cause) => Failure {
+                code: IO,
+                message: with_remedy(message, cause.kind()),
             },
-            message: format!("{error:#}"),
+            None => Failure::invalid(message),
         }
     }
 }

@@ -3,7 +3,8 @@
 //! One connection for each question, plain HTTP/1.0: the answers are small and nothing has to be fast. The validator
 //! client, which signs what it is told, has a client of its own that can do more.
 
-use serde_json::Value;
+use ::node::execution::JwtSecret;
+use serde_json::{Value, json as value};
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -158,6 +159,26 @@ pub(crate) async fn text(base: &Base, question: Question<'_>) -> Result<String, 
 pub(crate) async fn json(base: &Base, question: Question<'_>) -> Result<Value, Silence> {
     let text = text(base, question).await?;
     serde_json::from_str(&text).map_err(|error| Silence::Nonsense(format!("its answer is no JSON: {error}")))
+}
+
+/// The result of a method of an execution client's Engine API, which wants a token of the secret.
+pub(crate) async fn engine(
+    base: &Base,
+    secret: &JwtSecret,
+    method: &str,
+    params: &Value,
+    within: Duration,
+) -> Result<Value, Silence> {
+    let request = value!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
+    let question = Question {
+        bearer: Some(secret.token(crate::words::now_ms() / 1000)),
+        ..Question::post("/", &request, within)
+    };
+    let answer = json(base, question).await?;
+    answer
+        .get("result")
+        .cloned()
+        .ok_or_else(|| Silence::Nonsense(format!("it refuses {method}")))
 }
 
 async fn ask(base: &Base, question: &Question<'_>) -> Result<String, Silence> {

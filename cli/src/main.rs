@@ -16,6 +16,7 @@ mod network;
 mod node;
 mod running;
 mod settings;
+mod setup;
 mod shell;
 mod slashing;
 mod ssz;
@@ -57,6 +58,7 @@ enum Command {
     Devnet(devnet::Args),
     Status(status::Args),
     Doctor(Box<doctor::Args>),
+    Setup(setup::Args),
     /// Make the genesis of a local network: config, first state, keys
     Genesis(genesis::Args),
     /// Serve an execution engine for a local network, which executes nothing
@@ -103,6 +105,7 @@ fn run() -> Result<ExitCode, Failure> {
         Command::Exit(args) => voluntary_exit::run(args),
         Command::Status(args) => status::run(&args),
         Command::Doctor(args) => doctor::run(&args),
+        Command::Setup(args) => setup::run(args),
         Command::Completions(args) => Ok(shell::completions(&args, command)),
         Command::Man(args) => shell::man(&args, command),
     }

@@ -1,9 +1,9 @@
 //! `wren node`: the beacon node.
 
 use crate::exit::Failure;
-use crate::{logging, network};
+use crate::{doctor, logging, network};
 use ::node::checkpoint::{Source, parse_wss};
-use ::node::network::options::{TARGET_PEERS, static_peer};
+use ::node::network::options::{TARGET_PEERS, static_peer, trusted_peer};
 use ::node::network::{NetworkOptions, bootnodes};
 use ::node::options::{Address, EngineChoice, Options, StartOptions};
 use clap::Args as ClapArgs;
@@ -104,9 +104,15 @@ pub(crate) struct Args {
     /// A peer to stay connected with: a multiaddress with its id, or its node record; repeat it for others
     #[arg(long, value_name = "ADDRESS|ENR", help_heading = "Peers")]
     static_peer: Vec<String>,
+    /// A peer for whom no limit, score or ban holds, by its id or as for --static-peer; repeat it for others
+    #[arg(long, value_name = "ID|ADDRESS|ENR", help_heading = "Peers")]
+    trusted_peer: Vec<String>,
     /// How many peers to have
     #[arg(long, value_name = "COUNT", default_value_t = TARGET_PEERS, help_heading = "Peers")]
     target_peers: usize,
+    /// Megabits a second, up and down, above which less is done for others: fewer answers, no history, fewer peers
+    #[arg(long, value_name = "MBIT", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Peers")]
+    max_bandwidth: Option<u64>,
     /// Keep and serve all columns of data, not only a part; takes some Mbit/s and a terabyte of disk on mainnet
     #[arg(long, help_heading = "Peers")]
     supernode: bool,
@@ -143,6 +149,7 @@ fn network_options(args: &Args) -> Result<NetworkOptions, Failure> {
         boot_nodes.extend(bootnodes::of_folder(folder).map_err(wrong)?);
     }
     let static_peers: anyhow::Result<Vec<_>> = args.static_peer.iter().map(|text| static_peer(text)).collect();
+    let trusted_peers: anyhow::Result<Vec<_>> = args.trusted_peer.iter().map(|text| trusted_peer(text)).collect();
     Ok(NetworkOptions {
         listen: args.listen_address.clone(),
         port: args.port,
@@ -151,8 +158,10 @@ fn network_options(args: &Args) -> Result<NetworkOptions, Failure> {
         allow_private: args.allow_private,
         bootnodes: boot_nodes,
         static_peers: static_peers.map_err(wrong)?,
+        trusted_peers: trusted_peers.map_err(wrong)?,
         folder: args.datadir.join("node").join("network"),
         target_peers: args.target_peers,
+        max_bandwidth: args.max_bandwidth,
         supernode: args.supernode,
         dns: args.dns.clone(),
         discovery: !args.no_discovery,
@@ -168,6 +177,8 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
         Some(network_options(&args)?)
     };
     let config = network::load(&args.network)?;
+    let genesis = network::known_genesis(&args.network)?;
+    doctor::tell_at_start(config.clone(), genesis, &args.datadir, false);
     let in_folder = PathBuf::from(&args.network).join("genesis.ssz");
     let genesis_state = args.genesis_state.clone();
     let genesis_state = genesis_state.or_else(|| in_folder.exists().then_some(in_folder));

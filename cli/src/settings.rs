@@ -25,7 +25,13 @@ const LOOKING: [&str; 2] = ["status", "doctor"];
 const FILE: &str = "config-file";
 
 /// Variables that are no settings: of builds and tests.
-const OTHERS: [&str; 4] = ["WREN_BIN", "WREN_COMMIT", "WREN_TEST_LONG", "WREN_DISCV5_JS"];
+const OTHERS: [&str; 5] = [
+    "WREN_BIN",
+    "WREN_COMMIT",
+    "WREN_TEST_LONG",
+    "WREN_DISCV5_JS",
+    "WREN_ETHSTAKER_PYTHON",
+];
 
 /// A file of settings is a page or two.
 const MAX_BYTES: u64 = 1 << 20;
@@ -139,31 +145,39 @@ fn variables(command: &Command, environment: &[(OsString, OsString)]) -> Result<
 
 /// Reads a file and checks that every name in it is that of an option.
 fn read(command: &Command, path: &Path) -> Result<DocumentMut, Failure> {
+    let document = parse(path)?;
+    check(command, &document).map_err(|why| Failure::usage(format!("{}: {why}", path.display())))?;
+    Ok(document)
+}
+
+/// Reads a file of TOML, of whatever names.
+pub(crate) fn parse(path: &Path) -> Result<DocumentMut, Failure> {
     let mut text = String::new();
     let read = std::fs::File::open(path).and_then(|file| file.take(MAX_BYTES).read_to_string(&mut text));
     read.map_err(|error| Failure::io(format!("cannot read {}", path.display()), &error))?;
-    let wrong = |why: String| Failure::usage(format!("{}: {why}", path.display()));
-    let document: DocumentMut = text.parse().map_err(|error| wrong(format!("{error}")))?;
+    text.parse()
+        .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))
+}
+
+/// Checks that every name is that of an option, in the table of a command that has it; otherwise a sentence.
+pub(crate) fn check(command: &Command, document: &DocumentMut) -> Result<(), String> {
     for (name, item) in document.iter() {
         if let Some(table) = item.as_table_like() {
             if !COMMANDS.contains(&name) {
-                return Err(wrong(format!(
-                    "[{}] is none of [node], [validator]",
-                    name.escape_debug()
-                )));
+                return Err(format!("[{}] is none of [node], [validator]", name.escape_debug()));
             }
             let unknown = table.iter().find(|(key, _)| !has(command, name, key));
             if let Some((key, _)) = unknown {
-                return Err(wrong(format!(
+                return Err(format!(
                     "in [{name}]: `wren {name}` has no option --{}",
                     key.escape_debug()
-                )));
+                ));
             }
         } else if !COMMANDS.iter().any(|of| has(command, of, name)) {
-            return Err(wrong(format!("there is no option --{}", name.escape_debug())));
+            return Err(format!("there is no option --{}", name.escape_debug()));
         }
     }
-    Ok(document)
+    Ok(())
 }
 
 fn from_variable(option: &Arg, long: &str, value: &str) -> Result<Vec<String>, Failure> {

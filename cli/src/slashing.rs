@@ -46,6 +46,9 @@ enum Command {
 }
 
 const INIT_HELP: &str = "\
+Example:
+  wren slashing init --network mainnet
+
 Before you type the sentence: stop every client that has these keys. Keys that are here stay disabled, since nobody knows
 what they have signed. For each of them, import a history if any client or backup has one (`wren slashing import`), wait
 until the validator has missed attestations for at least three epochs, and then let it sign again (`wren keys enable`).";
@@ -64,6 +67,7 @@ struct Init {
 }
 
 #[derive(Parser)]
+#[command(after_help = "Example:\n  wren slashing import history.json --datadir ./data")]
 struct Import {
     /// The history, as another client exported it
     file: PathBuf,
@@ -72,6 +76,7 @@ struct Import {
 }
 
 #[derive(Parser)]
+#[command(after_help = "Example:\n  wren slashing export --output history.json")]
 struct Export {
     /// Where to write it; standard output if left out
     #[arg(long, value_name = "FILE")]
@@ -84,6 +89,7 @@ struct Export {
 }
 
 #[derive(Parser)]
+#[command(after_help = "Example:\n  wren slashing show 0x8b7b…")]
 struct Show {
     /// Which keys; all if left out
     #[arg(value_name = "PUBKEY")]
@@ -93,6 +99,7 @@ struct Show {
 }
 
 #[derive(Parser)]
+#[command(after_help = "Example:\n  wren slashing prune --keep 512")]
 struct Prune {
     /// How much is kept of each key, counted back from its last signature
     #[arg(long, value_name = "EPOCHS", default_value_t = KEPT_EPOCHS)]

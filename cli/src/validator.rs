@@ -2,7 +2,7 @@
 
 use crate::datadir::Datadir;
 use crate::exit::{self, Failure};
-use crate::{logging, network};
+use crate::{doctor, logging, network};
 use ::validator::beacon::NodeUrl;
 use ::validator::run::{Ended, KeymanagerPort, KnownGenesis, Options, run as run_client};
 use ::validator::settings::parse_address;
@@ -22,8 +22,9 @@ const MAX_CERTIFICATES_BYTES: u64 = 4 << 20;
 #[command(after_help = "Example:\n  \
     wren validator --network hoodi --datadir ./data --beacon-nodes http://127.0.0.1:5052 \\\n      \
     --suggested-fee-recipient 0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed\n\n\
-    It ends with 0 when a signal has stopped it (a second signal stops it at once), and with 129 when\n\
-    another client signs with one of its keys.")]
+    It ends with 0 when a signal has stopped it (a second signal stops it at once), with 3 when keys, folder and\n\
+    network do not fit together, with 4 when a file cannot be read or written, with 6 when it cannot go on, and\n\
+    with 129 when another client signs with one of its keys.")]
 pub(crate) struct Args {
     /// mainnet, sepolia, hoodi, devnet; a folder with config.yaml and genesis.ssz; or a config.yaml alone
     #[arg(long, value_name = "NAME|DIR|FILE")]
@@ -76,8 +77,9 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
     logging::start(&args.log_level)?;
     let options = options(args)?;
-    match run_client(options).map_err(|error| Failure::invalid(format!("{error:#}")))? {
+    match run_client(options)? {
         Ended::Stopped | Ended::Forced => Ok(ExitCode::SUCCESS),
+        Ended::Failed(message) => Err(Failure::running(message)),
         Ended::Doubles(doubles) => Err(Failure {
             code: exit::DOUBLE,
             message: doubles.to_string(),
@@ -87,6 +89,8 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
 
 fn options(args: Args) -> Result<Options, Failure> {
     let config = network::load(&args.network)?;
+    let genesis = network::known_genesis(&args.network)?;
+    doctor::tell_at_start(config.clone(), genesis, args.datadir.root(), true);
     let nodes = args.beacon_nodes.iter().enumerate().map(|(place, url)| {
         let wrong = |why| Failure::usage(format!("--beacon-nodes, address {}: {why}", place + 1));
         url.parse::<NodeUrl>().map_err(wrong)

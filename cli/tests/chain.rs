@@ -29,17 +29,33 @@ impl Drop for Chain {
 impl Chain {
     /// A chain of sixteen validators with slots of a second, all of them this client's; `options` are of `wren genesis`.
     pub(crate) fn new(name: &str, genesis: &[&str]) -> Self {
+        let chain = Self::sliced(name, 1, genesis);
+        chain.import_keys("data");
+        chain
+    }
+
+    /// The same with its keys in so many slices, which nobody has imported yet.
+    pub(crate) fn sliced(name: &str, slices: usize, genesis: &[&str]) -> Self {
         let folder = std::env::temp_dir().join(format!("wren-test-{name}-{}", std::process::id()));
         let network = folder.join("network");
         let text = |path: &Path| path.to_str().unwrap().to_owned();
         let output = text(&network);
-        let options = ["--validators", "16", "--keys", "1", "--slot-time", "1", "--delay", "6"];
+        // A second for each slice that is imported, and some for the start.
+        let (keys, delay) = (slices.to_string(), (5 + slices).to_string());
+        let options = [
+            "--validators",
+            "16",
+            "--slot-time",
+            "1",
+            "--keys",
+            &keys,
+            "--delay",
+            &delay,
+        ];
         wren_ok(&[&["genesis", "--output", output.as_str()], &options[..], genesis].concat());
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let api = listener.local_addr().unwrap();
-        let chain = Chain { folder, api };
-        chain.import_keys("data");
-        chain
+        Chain { folder, api }
     }
 
     /// A path below the chain's folder, as text.
@@ -49,7 +65,13 @@ impl Chain {
 
     /// Imports the validators' keystores into a data folder, as new ones.
     pub(crate) fn import_keys(&self, data: &str) {
-        let (keys, password) = (self.path("network/keys-0"), self.path("network/keys-0/password.txt"));
+        self.import_slice(data, 0);
+    }
+
+    /// One slice of them.
+    pub(crate) fn import_slice(&self, data: &str, slice: usize) {
+        let keys = self.path(&format!("network/keys-{slice}"));
+        let password = format!("{keys}/password.txt");
         let import = ["keys", "import", &keys, "--new-keys", "--password-file", &password];
         let place = ["--network", &self.path("network"), "--datadir", &self.path(data)];
         wren_ok(&[&import[..], &place[..]].concat());
@@ -94,7 +116,12 @@ impl Chain {
 
     /// A client with a data folder, a log and a port for its metrics.
     pub(crate) fn client_of(&self, data: &str, log: &str, metrics: &str) -> Child {
-        let url = format!("http://{}", self.api);
+        self.client_at(self.api, data, log, metrics)
+    }
+
+    /// The same with a node's address, or that of what stands before it.
+    pub(crate) fn client_at(&self, node: SocketAddr, data: &str, log: &str, metrics: &str) -> Child {
+        let url = format!("http://{node}");
         let fees = "0x8943545177806ED17B9F23F0a21ee5948eCaa776";
         let options = ["validator", "--metrics-port", metrics, "--beacon-nodes", &url];
         self.start(

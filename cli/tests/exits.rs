@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_mins(5);
 const FEES: &str = "0x8943545177806ED17B9F23F0a21ee5948eCaa776";
 
-/// A node and a client on a chain of 32 validators that may leave from the start.
+/// A node and a client on a chain of 32 validators that may leave from the start, and are paid soon after.
 struct Chain {
     scratch: Scratch,
     api: SocketAddr,
@@ -33,8 +33,17 @@ impl Chain {
     fn start(name: &str) -> Self {
         let scratch = Scratch::new(name);
         let config = Config::network("devnet").expect("it is built in").to_yaml();
-        let young = config.replace("SHARD_COMMITTEE_PERIOD: 4", "SHARD_COMMITTEE_PERIOD: 0");
-        assert_ne!(young, config, "the config says it otherwise");
+        let changes = [
+            ("SHARD_COMMITTEE_PERIOD: 4", "SHARD_COMMITTEE_PERIOD: 0"),
+            (
+                "MIN_VALIDATOR_WITHDRAWABILITY_DELAY: 4",
+                "MIN_VALIDATOR_WITHDRAWABILITY_DELAY: 1",
+            ),
+        ];
+        let young = changes.iter().fold(config, |config, (before, after)| {
+            assert!(config.contains(before), "the config says it otherwise than {before}");
+            config.replace(before, after)
+        });
         fs::write(scratch.path("devnet.yaml"), young).expect("written");
         let (network, config) = (scratch.path("network"), scratch.path("devnet.yaml"));
         let genesis = [
@@ -227,6 +236,44 @@ fn exits_are_sent_included_and_followed_while_the_client_runs() {
         list.contains("  signs; last block") && list.contains(&format!("fees go to {FEES}")),
         "{list}"
     );
+}
+
+/// The chain lets nobody go before five epochs are over: a minute of the minimal preset's, four of mainnet's.
+fn has_time() -> bool {
+    cfg!(feature = "minimal") || std::env::var("WREN_TEST_LONG").is_ok_and(|value| value == "1")
+}
+
+/// From the chain's word on the exit to the payout, each step in dates; then the command ends by itself.
+#[test]
+fn an_exit_is_followed_until_it_is_paid() {
+    if !has_time() {
+        return;
+    }
+    let chain = Chain::start("exit-follow");
+    chain.wait_slot(2);
+    let url = chain.url();
+    let follow = ["exit", "status", "3", "--follow", "--beacon-nodes", &url];
+    let output = std::thread::scope(|scope| {
+        let following = scope.spawn(|| wren(&follow, b""));
+        chain.ok(&["exit", "send", "--validator", "3", "--yes", "--no-wait"], true, "");
+        following.join().expect("it ends")
+    });
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{said}");
+    let steps = [
+        "the chain has no exit of it",
+        "active, leaving",
+        "it left at epoch",
+        "it is paid",
+    ];
+    let places: Vec<Option<usize>> = steps.iter().map(|step| said.find(step)).collect();
+    assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{said}");
+    let last = said.lines().last().unwrap_or_default();
+    for words in ["paid out, balance 0 ETH", "goes to 0x", "it left at epoch", "(20"] {
+        assert!(last.contains(words), "{words}: {last}");
+    }
+    let exited = chain.get("/eth/v1/beacon/states/head/validators/3").expect("an answer");
+    assert_eq!(exited["data"]["status"], "withdrawal_done");
 }
 
 #[test]

@@ -368,3 +368,90 @@ fn commands_work_on_the_running_client() {
     assert_eq!(setup.ok(&["slashing", "export"], ""), exported);
     setup.ok(&["slashing", "import", &history], "");
 }
+
+/// No node has said yet when the chain began: what does not hang on that works, the rest is refused with the remedy.
+#[test]
+fn the_api_serves_while_the_client_waits_for_its_first_node() {
+    let setup = Setup::new("api-waits");
+    setup.make_keys();
+    fs::remove_file(setup.path("network/genesis.ssz")).expect("it was there");
+    let running = Running::start(&setup);
+    let list = setup.ok(&["keys", "list"], "");
+    assert_eq!(
+        list.matches("enabled, the client waits for a beacon node").count(),
+        2,
+        "{list}"
+    );
+    let graffiti = format!("/eth/v1/validator/{}/graffiti", KEYS[0]);
+    assert_eq!(running.ask("POST", &graffiti, &json!({"graffiti": "early"})).0, 202);
+    assert_eq!(running.data(&graffiti)["graffiti"], "early");
+
+    let path = format!("/eth/v1/validator/{}/voluntary_exit?epoch=3", KEYS[0]);
+    let (status, answer) = running.ask("POST", &path, &Value::Null);
+    let message = answer["message"].as_str().unwrap_or_default();
+    assert!(
+        status == 503 && message.contains("no beacon node has answered") && message.contains("--beacon-nodes"),
+        "{status} {answer}"
+    );
+
+    let pubkeys = json!({"pubkeys": [KEYS[1]]});
+    let deleted = running.ask("DELETE", "/eth/v1/keystores", &pubkeys).1;
+    assert_eq!(deleted["data"], json!([{"status": "deleted"}]));
+    let keystore = fs::read_to_string(setup.made("keystore-m_12381_3600_1_0_0-")).expect("it is there");
+    let mut body = json!({"keystores": [keystore], "passwords": [PASSWORD]});
+    let imported = running.ask("POST", "/eth/v1/keystores", &body).1;
+    let message = imported["data"][0]["message"].as_str().unwrap_or_default();
+    assert!(
+        imported["data"][0]["status"] == "imported" && message.contains("nobody could be asked"),
+        "{imported}"
+    );
+    body["slashing_protection"] = deleted["slashing_protection"].clone();
+    let imported = running.ask("POST", "/eth/v1/keystores", &body).1;
+    assert_eq!(imported["data"], json!([{"status": "duplicate"}]));
+    let list = setup.ok(&["keys", "list"], "");
+    assert_eq!(list.matches("enabled, the client waits").count(), 2, "{list}");
+    assert!(running.log().contains("waiting for a beacon node"), "{}", running.log());
+    running.stop();
+}
+
+#[test]
+fn a_key_in_a_remote_signer_leaves_with_its_history() {
+    let setup = Setup::new("api-remote");
+    setup.make_keys();
+    let out = setup.path("out");
+    let history = format!("{out}/slashing_protection-{STRANGER}.json");
+    let (export, delete) = (
+        ["keys", "export", STRANGER, "--output", &out],
+        ["keys", "delete", STRANGER, "--output", &out, "--yes"],
+    );
+    let leave = |running: Option<&Running<'_>>| {
+        let list = || setup.ok(&["keys", "list"], "");
+        assert!(
+            list().contains("in the remote signer at http://127.0.0.1:9"),
+            "{}",
+            list()
+        );
+        // No password is asked for: there is no keystore.
+        setup.ok(&export, "stop and export\n");
+        let text = fs::read_to_string(&history).expect("the history is there");
+        assert!(text.contains(STRANGER), "{text}");
+        assert!(!Path::new(&format!("{out}/keystore-{STRANGER}.json")).exists());
+        assert!(list().contains(&format!("{STRANGER}  stopped")), "{}", list());
+        if let Some(running) = running {
+            assert_eq!(running.data("/eth/v1/remotekeys").as_array().map(Vec::len), Some(1));
+        }
+        fs::remove_file(&history).expect("it was there");
+        setup.ok(&delete, "");
+        assert!(Path::new(&history).exists() && !list().contains(STRANGER), "{}", list());
+    };
+    let remote = json!({"remote_keys": [{"pubkey": STRANGER, "url": "http://127.0.0.1:9"}]});
+    let running = Running::start(&setup);
+    running.ask("POST", "/eth/v1/remotekeys", &remote);
+    leave(Some(&running));
+    assert_eq!(running.data("/eth/v1/remotekeys"), json!([]));
+    running.ask("POST", "/eth/v1/remotekeys", &remote);
+    running.stop();
+    leave(None);
+    let again = setup.fails(3, &delete, "");
+    assert!(again.contains("nor in a remote signer"), "{again}");
+}

@@ -543,6 +543,179 @@ fn exits_are_signed_without_a_node() {
     assert_eq!(setup.ok(&rooted, ""), stored);
 }
 
+/// A client that is started on the datadir and must refuse.
+fn refuses_to_start(setup: &Setup, code: i32, options: &[&str]) -> String {
+    let start = [
+        "validator",
+        "--metrics-port",
+        "0",
+        "--beacon-nodes",
+        "http://127.0.0.1:1",
+    ];
+    setup.fails(code, &[&start[..], options].concat(), "")
+}
+
+/// The record is emptied, or lost, and the keys are kept: however often the client is started, it signs nothing and makes
+/// no new record.
+#[test]
+fn without_its_record_a_client_does_not_start() {
+    let setup = Setup::new("keys-emptied");
+    setup.make_keys();
+    let (network, record) = (
+        setup.path("network"),
+        setup.path("data/validator/slashing_protection.sqlite"),
+    );
+    fs::write(&record, "").expect("emptied");
+    for _ in 0..3 {
+        let said = refuses_to_start(&setup, 3, &["--network", &network]);
+        assert!(said.contains("nothing is signed") && said.contains("restore"), "{said}");
+        assert!(!said.contains("delete"), "{said}");
+        assert_eq!(fs::read(&record).expect("it is there"), b"");
+    }
+    fs::remove_file(&record).expect("removed");
+    for _ in 0..3 {
+        let said = refuses_to_start(&setup, 3, &["--network", &network]);
+        assert!(said.contains("there is no slashing protection database"), "{said}");
+        assert!(!Path::new(&record).exists());
+    }
+    // One that is made by the operator knows of no key that may sign.
+    setup.ok(&["slashing", "init"], "the record of my keys is lost\n");
+    let list = setup.ok(&["keys", "list"], "");
+    assert_eq!(list.matches("does not sign").count(), 2, "{list}");
+}
+
+#[cfg(not(feature = "minimal"))]
+#[test]
+fn a_public_network_wants_to_know_where_fees_go() {
+    let setup = Setup::new("keys-fees");
+    setup.make_keys();
+    fs::remove_dir_all(setup.path("data")).expect("removed");
+    fs::write(setup.path("password"), PASSWORD).expect("written");
+    let hoodi = ["--network", "hoodi"];
+    let import = [
+        "keys",
+        "import",
+        &setup.path("made"),
+        "--password-file",
+        &setup.path("password"),
+    ];
+    setup.ok(&[&import[..], &hoodi].concat(), "");
+    for key in KEYS {
+        setup.ok(&["keys", "enable", key, "--yes"], "");
+    }
+    let names_the_keys = |said: &str| {
+        assert!(
+            KEYS.iter().all(|key| said.contains(key)) && said.contains("--suggested-fee-recipient"),
+            "{said}"
+        );
+    };
+    names_the_keys(&refuses_to_start(&setup, 3, &hoodi));
+    let toml = setup.path("data/validator/validators.toml");
+    let zero = format!("[default]\nfee_recipient = \"0x{}\"\n", "0".repeat(40));
+    fs::write(&toml, zero).expect("written");
+    names_the_keys(&refuses_to_start(&setup, 3, &hoodi));
+    let mistyped = ADDRESS.replace("5aAe", "5aae");
+    fs::write(&toml, format!("[\"{}\"]\nfee_recipient = \"{mistyped}\"\n", KEYS[0])).expect("written");
+    let said = refuses_to_start(&setup, 3, &hoodi);
+    assert!(said.contains(KEYS[0]) && said.contains("checksum"), "{said}");
+    fs::remove_file(&toml).expect("removed");
+    let suggested = [&hoodi[..], &["--suggested-fee-recipient", &mistyped]].concat();
+    assert!(refuses_to_start(&setup, 2, &suggested).contains("checksum"));
+    // A folder of another network than the one that is named.
+    let other = refuses_to_start(&setup, 3, &["--network", "mainnet"]);
+    assert!(
+        other.contains("another network") && other.contains("--datadir or --network"),
+        "{other}"
+    );
+}
+
+/// Folders that cannot be written: of a disk that is read-only, or of somebody else.
+fn forbidden(setup: &Setup) -> String {
+    if rustix::process::geteuid().is_root() {
+        // Rights are nothing to root, but here not even root may make files.
+        return "/sys/wren".into();
+    }
+    let folder = setup.path("forbidden");
+    fs::create_dir(&folder).expect("a folder");
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o500)).expect("its mode is set");
+    format!("{folder}/wren")
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_told_with_the_remedy() {
+    let setup = Setup::new("keys-forbidden");
+    setup.make_keys();
+    fs::write(setup.path("password"), PASSWORD).expect("written");
+    let (folder, network, made) = (forbidden(&setup), setup.path("network"), setup.path("made"));
+    let password = setup.path("password");
+    let import = [
+        "keys",
+        "import",
+        &made,
+        "--password-file",
+        &password,
+        "--network",
+        &network,
+    ];
+    let init = ["slashing", "init", "--network", &network];
+    let here = ["--datadir", &folder];
+    for command in [&[&import[..], &here].concat()[..], &[&init[..], &here].concat()[..]] {
+        let said = wren_fails(4, command, b"the record of my keys is lost\n");
+        assert!(said.contains("/wren") && said.contains("name another folder"), "{said}");
+    }
+    let export = ["keys", "export", KEYS[0], "--output", &folder, "--yes"];
+    let said = setup.fails(4, &export, &format!("{PASSWORD}\n{PASSWORD}\n"));
+    assert!(said.contains("name another folder"), "{said}");
+    let list = setup.ok(&["keys", "list"], "");
+    assert!(
+        list.contains(&format!("{}  signs", KEYS[0])),
+        "it was not stopped for nothing: {list}"
+    );
+}
+
+/// A limit on the size of files stands for a full disk.
+#[test]
+fn a_full_disk_is_told_with_the_remedy_and_leaves_nothing_half_done() {
+    let setup = Setup::new("keys-full");
+    setup.make_keys();
+    fs::write(setup.path("password"), PASSWORD).expect("written");
+    let (made, password, history) = (setup.path("made"), setup.path("password"), setup.path("history.json"));
+    let full = |arguments: &[&str], input: &str| {
+        let program = crate::program();
+        // Exceeding the limit would kill the process, unless it is told to take an error in place of that.
+        let mut child = Command::new("sh")
+            .args(["-c", "trap '' XFSZ; ulimit -f 0; exec \"$0\" \"$@\"", &program])
+            .args(setup.arguments(arguments))
+            .stdin(Stdio::piped())
+            .stderr(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("sh starts");
+        let mut stdin = child.stdin.take().expect("piped");
+        stdin.write_all(input.as_bytes()).ok();
+        drop(stdin);
+        let output = child.wait_with_output().expect("it ends");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(4), "{arguments:?}: {said}");
+        assert!(said.contains("free some space"), "{arguments:?}: {said}");
+    };
+    full(&["slashing", "export", "--output", &history], "");
+    let sign = ["exit", "sign", "--validator", KEYS[0], "--index", "5", "--output"];
+    full(&[&sign[..], &[&setup.path("exit.json")]].concat(), "");
+    fs::rename(setup.path("data"), setup.path("before")).expect("moved");
+    full(&["keys", "import", &made, "--password-file", &password], "");
+    full(&["slashing", "init"], "the record of my keys is lost\n");
+    for path in ["history.json", "exit.json", "data/validator/slashing_protection.sqlite"] {
+        assert!(!Path::new(&setup.path(path)).exists(), "{path}");
+    }
+    // With room again, it goes on.
+    let report = setup.ok(
+        &["keys", "import", &made, "--password-file", &password, "--new-keys"],
+        "",
+    );
+    assert_eq!(report.matches("imported, signs").count(), 2, "{report}");
+}
+
 /// Against `ethstaker_deposit`, both ways. Needs a Python that has it: `WREN_ETHSTAKER_PYTHON=…/bin/python3`.
 #[cfg(not(feature = "minimal"))]
 #[test]
@@ -630,6 +803,11 @@ fn help_has_an_example_for_every_command() {
         "keys enable",
         "keys list",
         "slashing",
+        "slashing init",
+        "slashing import",
+        "slashing export",
+        "slashing show",
+        "slashing prune",
         "exit",
         "exit sign",
         "exit send",

@@ -13,9 +13,12 @@ mod operator;
 #[cfg(not(feature = "minimal"))]
 mod realdata;
 #[cfg(feature = "minimal")]
+mod recorder;
+#[cfg(feature = "minimal")]
 mod restart;
 #[cfg(feature = "minimal")]
 mod scenarios;
+mod setup;
 mod ssz;
 mod tidy;
 

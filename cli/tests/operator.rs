@@ -36,6 +36,22 @@ fn has(said: &str, mark: &str, name: &str, part: &str) {
     assert!(found, "no line '{mark} {name} … {part}' in\n{said}");
 }
 
+/// Carries out what stands between backticks in the line that says what to mend.
+fn mend(said: &str, name: &str, remedy: &str) {
+    has(said, "MEND", name, &format!("`{remedy}`"));
+    let done = std::process::Command::new("sh").arg("-c").arg(remedy).status();
+    assert!(done.unwrap().success(), "{remedy}");
+}
+
+/// What makes a shell take `wren` for the program under test, in the folder of the test.
+fn shell_alias(scratch: &Scratch) -> String {
+    format!(
+        "cd '{}' && wren() {{ '{}' \"$@\"; }}",
+        scratch.path("."),
+        super::program()
+    )
+}
+
 /// A network and a client's folder with a key.
 fn folder(name: &str) -> Scratch {
     let scratch = Scratch::new(name);
@@ -75,19 +91,54 @@ fn the_doctor_sees_what_is_broken_in_the_clients_folder() {
 
     let secret = scratch.path("data/validator/local_secret");
     fs::set_permissions(&secret, fs::Permissions::from_mode(0o644)).unwrap();
-    has(&doctor(&scratch, &fees), "MEND", "keys", &format!("chmod 600 {secret}"));
-    fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
+    mend(&doctor(&scratch, &fees), "keys", &format!("chmod 600 {secret}"));
     has(&doctor(&scratch, &fees), "OK", "keys", "only this user");
+    // Only root can give a file to another user, and take it back.
+    if std::os::unix::fs::chown(&secret, Some(12345), None).is_ok() {
+        mend(&doctor(&scratch, &fees), "keys", &format!("chown $(id -u) {secret}"));
+        has(&doctor(&scratch, &fees), "OK", "keys", "only this user");
+    }
 
     let moved = scratch.path("data/validator/elsewhere");
     fs::rename(&secret, &moved).unwrap();
-    has(
-        &doctor(&scratch, &fees),
-        "MEND",
-        "keys",
-        "restore it, or import the keystores again",
-    );
+    let said = doctor(&scratch, &fees);
+    has(&said, "MEND", "keys", "is missing, and nothing else opens the keys");
     fs::rename(&moved, &secret).unwrap();
+    has(&doctor(&scratch, &fees), "OK", "keys", "only this user");
+
+    // Lost for good: the commands of the message, one after the other, and the key signs again, above what it signed.
+    fs::remove_file(&secret).unwrap();
+    let line = said.lines().find(|line| line.contains("nothing else opens")).unwrap();
+    let commands: Vec<&str> = line.split('`').skip(1).step_by(2).collect();
+    let place = format!("{} && ", shell_alias(&scratch));
+    for command in &commands[..2] {
+        let done = std::process::Command::new("sh")
+            .arg("-c")
+            .arg(format!("{place}{command}"))
+            .status();
+        assert!(done.unwrap().success(), "{command}");
+    }
+    let (keys, password) = (scratch.path("net/keys-0"), scratch.path("net/keys-0/password.txt"));
+    let history = scratch.path("history.json");
+    let import = [
+        "keys",
+        "import",
+        &keys,
+        "--password-file",
+        &password,
+        "--slashing-history",
+        &history,
+    ];
+    let said = wren_ok(
+        &[
+            &import[..],
+            &["--network", &scratch.path("net"), "--datadir", &scratch.path("data")],
+        ]
+        .concat(),
+    );
+    assert!(commands[2].contains("--slashing-history history.json"), "{line}");
+    assert!(said.contains("signs from the client's next start on"), "{said}");
+    has(&doctor(&scratch, &fees), "OK", "keys", "only this user");
 
     let record = scratch.path("data/validator/slashing_protection.sqlite");
     let whole = fs::read(&record).unwrap();
@@ -204,6 +255,151 @@ fn a_port_of_another_program_is_seen() {
         "ports",
         &format!("{port} (TCP) is held by another"),
     );
+    // That program ended, or another port.
+    let other = free_port();
+    let said = doctor(&scratch, &["--network", &scratch.path("net")]);
+    assert!(!said.contains(&format!("{port} (TCP)")), "{said}");
+    drop(listener);
+    let output = wren(
+        &[
+            "doctor",
+            "--datadir",
+            &data,
+            "--http-port",
+            &port,
+            "--time-server",
+            &other,
+        ],
+        b"",
+    );
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(!said.contains(&format!("{port} (TCP)")), "{said}");
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_seen() {
+    let scratch = Scratch::new("doctor-disk");
+    fs::write(scratch.path("file"), b"").unwrap();
+    let output = wren(
+        &[
+            "doctor",
+            "--datadir",
+            &scratch.path("file"),
+            "--time-server",
+            "127.0.0.1:1",
+        ],
+        b"",
+    );
+    let said = String::from_utf8(output.stdout).unwrap();
+    has(&said, "MEND", "disk speed", "must belong to the user who runs wren");
+}
+
+/// The lines of the guide for who moves, as they stand there but for the names.
+#[test]
+fn the_guide_to_moving_works() {
+    let scratch = folder("moving");
+    let guide = fs::read_to_string(super::root().join("docs/running.md")).unwrap();
+    let guide = guide
+        .split("## Moving to another machine")
+        .nth(1)
+        .unwrap()
+        .split("## Exit")
+        .next()
+        .unwrap();
+    let lines: Vec<&str> = guide.lines().filter_map(|line| line.strip_prefix("       ")).collect();
+    assert_eq!(lines.len(), 3, "{lines:?}");
+    let entry = fs::read_dir(scratch.path("data/validator/keys"))
+        .unwrap()
+        .next()
+        .unwrap();
+    let key = entry.unwrap().file_name().into_string().unwrap();
+    let key = key.trim_end_matches(".json");
+    for (at, line) in lines.iter().enumerate() {
+        let data = if at < 2 { "data" } else { "new" };
+        let line = line
+            .replace("PUBKEY", key)
+            .replace("hoodi", "net")
+            .replace("/var/lib/wren", data);
+        let typed = match at {
+            0 => "stop and export\\ncorrect horse\\ncorrect horse\\n",
+            _ => "correct horse\\n",
+        };
+        let script = format!("{} && printf '{typed}' | {line}", shell_alias(&scratch));
+        let output = std::process::Command::new("sh").arg("-c").arg(script).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{line}: {said}");
+        if at == 2 {
+            assert!(said.contains("signs from the client's next start on"), "{said}");
+        }
+    }
+    // What was moved does not sign where it was.
+    let listed = wren(
+        &[
+            "keys",
+            "list",
+            "--datadir",
+            &scratch.path("data"),
+            "--beacon-nodes",
+            "http://127.0.0.1:1",
+        ],
+        b"",
+    );
+    let listed = String::from_utf8(listed.stdout).unwrap();
+    assert!(
+        listed.contains("does not sign") || listed.contains("stopped"),
+        "{listed}"
+    );
+}
+
+/// Every command in the pages for operators is one that there is, with options that it has.
+#[test]
+fn the_pages_name_commands_that_there_are() {
+    let docs = fs::read_dir(super::root().join("docs")).unwrap();
+    let pages = docs
+        .map(|entry| entry.unwrap().path())
+        .chain([super::root().join("README.md")]);
+    let (mut checked, mut help) = (0, std::collections::BTreeMap::new());
+    for page in pages.filter(|page| page.extension().is_some_and(|ending| ending == "md")) {
+        let text = fs::read_to_string(&page).unwrap();
+        // Commands stand in indented lines, and between backticks, where a line may end within them.
+        let flowing = text.replace("\n", " ");
+        let quoted = flowing.split('`').skip(1).step_by(2).map(str::to_owned);
+        let indented = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("    "))
+            .map(str::to_owned);
+        for command in quoted.chain(indented) {
+            let command = command
+                .trim()
+                .trim_start_matches("sudo ")
+                .trim_start_matches("-u wren ");
+            let Some(words) = command.strip_prefix("wren ") else {
+                continue;
+            };
+            let words: Vec<&str> = words.split_whitespace().take_while(|word| *word != "#").collect();
+            let name = |word: &&&str| word.chars().all(|letter| letter.is_ascii_lowercase());
+            let groups = ["keys", "slashing", "exit", "ssz"];
+            let depth = if words.first().is_some_and(|word| groups.contains(word)) {
+                2
+            } else {
+                1
+            };
+            let mut line: Vec<&str> = words.iter().take(depth).take_while(name).copied().collect();
+            line.push("--help");
+            let help = help.entry(line.join(" ")).or_insert_with(|| wren_ok(&line));
+            for option in words.iter().filter_map(|word| word.strip_prefix("--")) {
+                let option = option.split(['=', '|', ')', ',']).next().unwrap();
+                assert!(
+                    help.contains(&format!("--{option}")),
+                    "{}: `wren {}` has no --{option}",
+                    page.display(),
+                    words.join(" ")
+                );
+                checked += 1;
+            }
+        }
+    }
+    assert!(checked > 20, "only {checked} options were found");
 }
 
 #[test]

@@ -10,6 +10,7 @@ use consensus::signing::{compute_domain, compute_signing_root};
 use consensus::ssz::{Bytes, Json};
 use consensus::types::{BeaconBlockHeader, ProposerSlashing, SignedBeaconBlockHeader};
 use consensus::{Config, Fork};
+use std::io::Write;
 use std::process::Child;
 
 const CHECKPOINTS: &str = "/eth/v1/beacon/states/head/finality_checkpoints";
@@ -55,6 +56,68 @@ fn a_leak_is_overcome() {
         !std::path::Path::new(&folder.path("net")).exists(),
         "nothing is left behind"
     );
+}
+
+/// A validator's balance in Gwei at the beginning of an epoch, once that has gone by and its last votes are on the chain.
+fn balance(chain: &Chain, epoch: u64, index: u64) -> i64 {
+    let mut found = None;
+    // The slot itself may be empty, and then the block before has not the epoch's state.
+    let slots = epoch * 8..epoch * 8 + 8;
+    chain.wait_slot(slots.end + 2);
+    for slot in slots {
+        let answer = chain.get(&format!("/eth/v1/beacon/states/{slot}/validator_balances?id={index}"));
+        found = answer.and_then(|answer| answer.pointer("/data/0/balance")?.as_str()?.parse().ok());
+        if found.is_some() {
+            break;
+        }
+    }
+    found.unwrap_or_else(|| panic!("epoch {epoch} has no state"))
+}
+
+/// One of sixteen validators signs in six of ten epochs, as the chain has seen it: it ends above its start. Its client is
+/// away for three epochs, and listens for two after that.
+#[test]
+fn who_is_online_most_of_the_time_earns() {
+    const EPOCHS: u64 = 16;
+    // Without an address nothing is paid out, and a balance tells all.
+    let chain = Chain::sliced("sixty", 16, &["--withdrawals", "bls"]);
+    chain.import_slice("one", 0);
+    (1..16).for_each(|slice| chain.import_slice("others", slice));
+    let start = |name: &str| chain.client_of(name, &format!("{name}.log"), "0");
+    let (node, one, others) = (chain.node(), start("one"), start("others"));
+    let (mut online, mut balances) = (Vec::new(), Vec::new());
+    let mut one = Some(one);
+    for epoch in 0..EPOCHS + 2 {
+        // Asked for while the database still has the state.
+        balances.push(balance(&chain, epoch, 0));
+        let (status, live) = chain.post(&format!("/eth/v1/validator/liveness/{epoch}"), "[\"0\"]");
+        let live: serde_json::Value = serde_json::from_str(&live).unwrap();
+        assert_eq!(status, 200, "{live}");
+        online.push(live["data"][0]["is_live"] == true);
+        // The next epoch has begun.
+        if epoch == 4 {
+            stop(one.take().unwrap());
+        } else if epoch == 7 {
+            one = Some(start("one"));
+        }
+    }
+    one.into_iter().chain([others, node]).for_each(stop);
+    online.truncate(EPOCHS as usize);
+    // What an epoch earned is paid at the end of the next.
+    let changes: Vec<i64> = balances.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    let earned: i64 = changes.iter().filter(|change| **change > 0).sum();
+    let lost: i64 = changes.iter().filter(|change| **change < 0).sum();
+    let share = online.iter().filter(|live| **live).count() * 100 / online.len();
+    writeln!(
+        std::io::stderr(),
+        "\nonline in {share} % of {EPOCHS} epochs: {earned} Gwei earned, {} lost, {} kept; by epoch {changes:?}",
+        -lost,
+        earned + lost
+    )
+    .unwrap();
+    assert!((50..=67).contains(&share), "{share} %: {online:?}");
+    assert!(lost < 0, "who is away loses something: {changes:?}");
+    assert!(earned + lost > 0, "{earned} earned, {lost} lost");
 }
 
 /// The same keys in a second client: it notices, and ends with the exit code that keeps supervisors from restarting it.

@@ -15,6 +15,7 @@ mod driver;
 pub mod execution;
 pub mod forks;
 pub mod genesis;
+pub mod light;
 pub mod metrics;
 pub mod network;
 pub mod options;

@@ -3,6 +3,7 @@
 //!
 //! Names are those of beacon-metrics where it has one, `process_…` as Prometheus' own clients have them, else `wren_…`.
 
+mod network;
 mod page;
 mod process;
 mod serve;

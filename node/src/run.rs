@@ -12,6 +12,7 @@ use crate::disk::{self, Disk};
 use crate::driver::{self, EngineDriver};
 use crate::execution::Engine;
 use crate::forks;
+use crate::light::Light;
 use crate::metrics;
 use crate::network::node_key::NodeKey;
 use crate::network::{self, NetworkHandle, NetworkOptions};
@@ -77,6 +78,8 @@ pub struct Running {
     pub producer: Arc<Producer>,
     /// The database.
     pub storage: Storage,
+    /// What light clients are served.
+    pub light: Arc<Light>,
     /// The execution client.
     pub engine: Arc<Engine>,
     /// Its peers; none for a node that is alone.
@@ -221,6 +224,7 @@ pub async fn start_within(parts: Parts, memory: Memory, stop: Stop) -> Result<Ru
     tokio::spawn(room::watch(parts.storage.clone(), chain.clock, stop.clone()));
     tokio::spawn(tick(chain.clone(), Arc::clone(&producer), stop.clone()));
     Ok(Running {
+        light: Arc::new(Light::new(chain.clone(), parts.storage.clone())),
         chain,
         pools,
         producer,
@@ -298,7 +302,7 @@ fn start_threads(
 impl Running {
     /// Connects the node with peers, and has it catch up with them and follow.
     pub async fn connect(&mut self, key: &NodeKey, options: NetworkOptions) -> Result<()> {
-        let network = network::start(&self.chain, &self.storage, key, options, self.stop.clone()).await?;
+        let network = network::start(&self.chain, &self.storage, &self.light, key, options, self.stop.clone()).await?;
         tokio::spawn(sync::run(
             self.chain.clone(),
             self.storage.clone(),
@@ -321,6 +325,7 @@ impl Running {
             Arc::clone(&self.pools),
             Arc::clone(&self.producer),
             self.storage.clone(),
+            Arc::clone(&self.light),
             Arc::clone(&self.engine),
             network,
             self.stop.clone(),

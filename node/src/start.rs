@@ -1,13 +1,14 @@
 //! Where a node begins: what its database holds, or a genesis state.
 
 use anyhow::{Context as _, Result, bail};
+use consensus::constants::GENESIS_SLOT;
 use consensus::fork_choice::Store;
 use consensus::helpers::misc::compute_start_slot_at_epoch;
 use consensus::ssz::Ssz;
 use consensus::types::{BeaconBlock, Checkpoint, Root, SignedBeaconBlock, Slot};
 use consensus::{Config, Fork, State};
 use std::sync::Arc;
-use storage::{StateId, Storage};
+use storage::{StateId, Storage, StoredBlock};
 
 /// A point of the chain that is trusted: a block and the state after it.
 #[derive(Debug)]
@@ -110,4 +111,24 @@ pub fn blocks_after(storage: &Storage, slot: Slot) -> impl Iterator<Item = Resul
     storage
         .blocks_in(slot + 1..Slot::MAX)
         .map(|stored| Ok(Arc::new(stored?.decode()?)))
+}
+
+/// The genesis block, which nobody signed and no database has: all in it but the state's root is known.
+///
+/// Spec: phase0/beacon-chain.md, "Genesis block".
+pub(crate) fn genesis_block(config: &Config, state_root: Root) -> StoredBlock {
+    let fork = config.fork_at_epoch(0);
+    let mut message = BeaconBlock::new(fork);
+    message.state_root = state_root;
+    let root = message.hash_tree_root(fork);
+    let signed = SignedBeaconBlock {
+        message,
+        ..SignedBeaconBlock::new(fork)
+    };
+    StoredBlock {
+        slot: GENESIS_SLOT,
+        root,
+        fork,
+        ssz: signed.encode(fork),
+    }
 }

@@ -234,6 +234,11 @@ fn ahead_of_date(date: u64, asked_ms: u64, answered_ms: u64) -> i64 {
     i64::try_from(ahead).unwrap_or(i64::MAX).saturating_sub_unsigned(behind)
 }
 
+/// Why our clock is wrong if one is right that read `date` (whole seconds) between two moments of ours.
+pub(crate) fn contradicts(date: u64, asked_ms: u64, answered_ms: u64) -> Option<String> {
+    judge(std::iter::once(ahead_of_date(date, asked_ms, answered_ms)))
+}
+
 /// The sentence if more than half of the witnesses contradict the clock in the same direction.
 fn judge(ahead_ms: impl Iterator<Item = i64>) -> Option<String> {
     let mut ahead_ms: Vec<i64> = ahead_ms.collect();

@@ -3,11 +3,11 @@
 //!
 //! Spec: phase0/beacon-chain.md, `VoluntaryExit`; deneb/beacon-chain.md, `process_voluntary_exit` (EIP-7044).
 
-use crate::beacon::{Genesis, Leaving, PartialWithdrawal};
+use crate::beacon::{Genesis, Leaving, NodeUrl, PartialWithdrawal};
 use crate::clock::date_of;
-use crate::keys::KeyStore;
+use crate::keys::{KeyStore, Place};
 use crate::signer;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use consensus::constants::{DOMAIN_VOLUNTARY_EXIT, FAR_FUTURE_EPOCH};
 use consensus::signing::{compute_domain, compute_signing_root};
 use consensus::ssz::Root;
@@ -17,29 +17,58 @@ use crypto::bls::{PublicKey, Signature, verify};
 use crypto::derive::SecretBytes;
 use std::path::Path;
 
+/// What signs an exit.
+pub enum ExitKey {
+    /// A key at hand.
+    Secret(SecretBytes),
+    /// A key in a remote signer.
+    Remote {
+        /// The key.
+        pubkey: BLSPubkey,
+        /// The signer.
+        url: NodeUrl,
+        /// Authorities (PEM) that it is trusted by, beside the usual ones.
+        authorities: Option<Vec<u8>>,
+    },
+}
+
 /// The exit of a validator that the network takes from `epoch` on, in Capella's domain: no later fork invalidates it.
+/// Blocks while a remote signer is asked.
 pub fn sign(
-    secret: &SecretBytes,
+    key: &ExitKey,
     config: &Config,
     genesis_validators_root: Root,
     validator_index: ValidatorIndex,
     epoch: Epoch,
 ) -> Result<SignedVoluntaryExit> {
     let message = VoluntaryExit { epoch, validator_index };
-    let signature = signer::sign_exit(secret, config, genesis_validators_root, &message)?;
+    let signature = match key {
+        ExitKey::Secret(secret) => signer::sign_exit(secret, config, genesis_validators_root, &message)?,
+        ExitKey::Remote {
+            pubkey,
+            url,
+            authorities,
+        } => {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let (key, authorities) = ((pubkey, url), authorities.as_deref());
+            let asked = signer::sign_exit_remotely(key, authorities, config, genesis_validators_root, &message);
+            runtime.context("cannot start the runtime")?.block_on(asked)?
+        }
+    };
     Ok(SignedVoluntaryExit { message, signature })
 }
 
-/// The secret of a key in the folder of a validator client, which may run meanwhile.
-pub fn stored_secret(folder: &Path, key: &BLSPubkey) -> Result<SecretBytes> {
-    let store = KeyStore::new(folder);
-    if !store.contains(key) {
-        bail!(
-            "the key {key} is not in {}; --datadir looks elsewhere",
-            store.keys_folder().display()
-        );
+/// A key of the client with this folder, which may run meanwhile. `authorities` (PEM) are those that a remote signer is
+/// trusted by beside the usual ones.
+pub fn stored_key(folder: &Path, key: &BLSPubkey, authorities: Option<Vec<u8>>) -> Result<ExitKey> {
+    match Place::of(key, folder)? {
+        Place::Folder => Ok(ExitKey::Secret(KeyStore::new(folder).unlock()?.load(key)?)),
+        Place::Remote(url) => Ok(ExitKey::Remote {
+            pubkey: *key,
+            url,
+            authorities,
+        }),
     }
-    store.unlock()?.load(key)
 }
 
 /// What a network's exits are counted by, as a node tells it.

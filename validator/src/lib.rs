@@ -18,6 +18,7 @@ pub mod fetch;
 pub mod files;
 pub mod gate;
 pub mod heads;
+mod http_server;
 pub mod interchange;
 pub mod keymanager;
 pub mod keys;

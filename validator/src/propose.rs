@@ -10,6 +10,7 @@ use crate::beacon::{Unanswered, header_root};
 use crate::context::Context;
 use crate::metrics::Kind;
 use crate::publish::Steps;
+use crate::settings::KeySettings;
 use crate::signer::{Message, Refused};
 use consensus::constants::GENESIS_SLOT;
 use consensus::helpers::misc::compute_epoch_at_slot;
@@ -103,8 +104,12 @@ async fn propose(ctx: &Context, duty: &ProposerDuty) -> Result<(), String> {
 /// Where the fees of a key's block should go. On a public network a key without an address does not propose: the fees
 /// would be burnt.
 fn fee_recipient(ctx: &Context, key: &BLSPubkey) -> Result<ExecutionAddress, String> {
-    let set = ctx.gate.settings(key).fee_recipient.unwrap_or_default();
-    if set.is_zero() && ctx.public_network {
+    fees_go_to(&ctx.gate.settings(key), ctx.public_network, key)
+}
+
+fn fees_go_to(settings: &KeySettings, public_network: bool, key: &BLSPubkey) -> Result<ExecutionAddress, String> {
+    let set = settings.fee_recipient.unwrap_or_default();
+    if settings.lacks_fee_recipient() && public_network {
         return Err(format!(
             "no fee recipient is set for {key}: set one in validators.toml or by --suggested-fee-recipient"
         ));
@@ -216,6 +221,23 @@ mod tests {
     use crate::beacon::Unsigned;
     use consensus::ssz::Ssz;
     use consensus::types::BlockContents;
+
+    #[test]
+    fn a_key_without_an_address_proposes_where_blocks_have_no_worth() {
+        let (key, own) = (BLSPubkey::default(), ExecutionAddress::default());
+        let set = |fee_recipient| KeySettings {
+            fee_recipient,
+            ..KeySettings::default()
+        };
+        for nowhere in [None, Some(own)] {
+            let refused = fees_go_to(&set(nowhere), true, &key).unwrap_err();
+            assert!(refused.contains(&key.to_string()), "{refused}");
+            assert_eq!(fees_go_to(&set(nowhere), false, &key), Ok(own));
+        }
+        let mut somewhere = own;
+        somewhere.0[0] = 1;
+        assert_eq!(fees_go_to(&set(Some(somewhere)), true, &key), Ok(somewhere));
+    }
 
     #[test]
     fn blocks_of_others_are_refused() {

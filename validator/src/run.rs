@@ -96,9 +96,12 @@ pub enum Ended {
     Forced,
     /// Somebody else signs with its keys, which are stopped.
     Doubles(Doubles),
+    /// It was set up well and could not go on; holds why, and what to do.
+    Failed(String),
 }
 
-/// Runs a client until a signal stops it or it cannot go on. Errors say what to do.
+/// Runs a client until a signal stops it or it cannot go on. Errors are of how it is set up: its folder, keys, network.
+/// They say what to do.
 pub fn run(options: Options) -> Result<Ended> {
     let signer = open_signer(&options)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -113,7 +116,7 @@ pub fn run(options: Options) -> Result<Ended> {
     });
     // A forced stop waits for nobody.
     runtime.shutdown_background();
-    ended
+    Ok(ended.unwrap_or_else(|error| Ended::Failed(format!("{error:#}"))))
 }
 
 /// Opens keys and database, and checks that they are of this network.
@@ -159,6 +162,17 @@ async fn live(options: Options, signer: Signer, mut signal: impl AsyncFnMut() ->
     };
     let token = keymanager::Token::read_or_make(&options.folder)?;
     let config = Arc::new(options.config.clone());
+    let metrics = Arc::new(Metrics::default());
+    let (ctx_sender, ctx_known) = watch::channel(None);
+    // Ends with this function, and takes all these with it.
+    let mut tasks = JoinSet::new();
+    if let Some(listener) = listener {
+        tasks.spawn(serve::serve(listener, metrics.clone()));
+    }
+    if let Some(listener) = api {
+        let keymanager = Keymanager::new(signer.clone(), ctx_known);
+        tasks.spawn(keymanager::serve(listener, keymanager, token));
+    }
     let genesis = tokio::select! {
         genesis = startup::learn_genesis(&nodes, &options.genesis, root, &config) => genesis,
         name = signal() => {
@@ -176,7 +190,6 @@ async fn live(options: Options, signer: Signer, mut signal: impl AsyncFnMut() ->
     let (allowed_sender, allowed) = watch::channel(Allowed::default());
     let (events_sender, events) = mpsc::channel(EVENTS);
     let (stop_sender, stop) = watch::channel(false);
-    let metrics = Arc::new(Metrics::default());
     let ctx = Context {
         config,
         public_network: public_network(&root).is_some(),
@@ -186,13 +199,12 @@ async fn live(options: Options, signer: Signer, mut signal: impl AsyncFnMut() ->
         heads,
         duties,
         validators,
-        report: Arc::new(Report::new(metrics.clone())),
+        report: Arc::new(Report::new(metrics)),
     };
+    ctx_sender.send_replace(Some(ctx.clone()));
 
     meet_nodes(&ctx, &genesis).await;
 
-    // Ends with this function, and takes all these with it.
-    let mut tasks = JoinSet::new();
     for position in 0..nodes.all().len() {
         tasks.spawn(watching::check_node(ctx.clone(), position, genesis));
         tasks.spawn(watching::listen(ctx.clone(), position, events_sender.clone()));
@@ -206,16 +218,6 @@ async fn live(options: Options, signer: Signer, mut signal: impl AsyncFnMut() ->
     tasks.spawn(watching::prepare(ctx.clone()));
     tasks.spawn(watching::sum_up(ctx.clone()));
     tasks.spawn(silence::listen(ctx.clone(), signer.clone()));
-    if let Some(listener) = listener {
-        tasks.spawn(serve::serve(listener, metrics));
-    }
-    if let Some(listener) = api {
-        tasks.spawn(keymanager::serve(
-            listener,
-            Keymanager::new(ctx.clone(), signer.clone()),
-            token,
-        ));
-    }
     let doppelganger = Doppelganger::new(watching::recorded(&signer), options.doppelganger_protection);
     let guard = watching::guard(ctx.clone(), doppelganger, allowed_sender);
     let driver = slots::drive(ctx, slots, stop);

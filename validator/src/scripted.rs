@@ -1,8 +1,11 @@
 //! A beacon node made of a script, for tests: a real socket on which each request is answered by a closure, also wrongly
 //! and late, as nodes do.
 
+use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
+use rustls::pki_types::PrivateKeyDer;
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -95,26 +98,51 @@ type Answer = dyn Fn(&Asked) -> Reply + Send + Sync;
 /// A running script. Its thread ends with the test's process.
 pub(crate) struct Scripted {
     pub(crate) address: SocketAddr,
+    /// The authority of its certificate (PEM), where it speaks TLS.
+    pub(crate) authority: Option<String>,
     asked: Arc<Mutex<Vec<Asked>>>,
 }
 
 impl Scripted {
     pub(crate) fn start(answer: impl Fn(&Asked) -> Reply + Send + Sync + 'static) -> Self {
+        Scripted::start_with(None, answer)
+    }
+
+    /// The same over TLS, with a certificate for `127.0.0.1` by an authority that nobody else knows.
+    pub(crate) fn start_tls(answer: impl Fn(&Asked) -> Reply + Send + Sync + 'static) -> Self {
+        let (config, authority) = certified();
+        let mut scripted = Scripted::start_with(Some(config), answer);
+        scripted.authority = Some(authority);
+        scripted
+    }
+
+    fn start_with(tls: Option<Arc<ServerConfig>>, answer: impl Fn(&Asked) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let asked = Arc::new(Mutex::new(Vec::new()));
         let (kept, answer): (_, Arc<Answer>) = (asked.clone(), Arc::new(answer));
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let (kept, answer) = (kept.clone(), answer.clone());
-                std::thread::spawn(move || serve(stream, &kept, answer.as_ref()));
+                let (kept, answer, tls) = (kept.clone(), answer.clone(), tls.clone());
+                std::thread::spawn(move || match tls {
+                    None => serve(stream, &kept, answer.as_ref()),
+                    Some(config) => {
+                        let connection = ServerConnection::new(config).ok()?;
+                        serve(StreamOwned::new(connection, stream), &kept, answer.as_ref())
+                    }
+                });
             }
         });
-        Scripted { address, asked }
+        Scripted {
+            address,
+            authority: None,
+            asked,
+        }
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.address)
+        let scheme = if self.authority.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
     }
 
     /// All requests so far whose path begins so.
@@ -128,17 +156,40 @@ impl Scripted {
     }
 }
 
-fn serve(stream: TcpStream, kept: &Mutex<Vec<Asked>>, answer: &Answer) -> Option<()> {
-    let mut reader = BufReader::new(stream.try_clone().ok()?);
-    let mut writer = stream;
+/// A server's side of TLS with a certificate of a new authority, and that authority (PEM).
+fn certified() -> (Arc<ServerConfig>, String) {
+    let authority_key = KeyPair::generate().unwrap();
+    let mut authority = CertificateParams::new(Vec::new()).unwrap();
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority = authority.self_signed(&authority_key).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let server = CertificateParams::new(vec!["127.0.0.1".into()]).unwrap();
+    let server = server.signed_by(&key, &authority, &authority_key).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(
+            vec![server.der().clone()],
+            PrivateKeyDer::Pkcs8(key.serialize_der().into()),
+        )
+        .unwrap();
+    (Arc::new(config), authority.pem())
+}
+
+fn serve(stream: impl Read + Write, kept: &Mutex<Vec<Asked>>, answer: &Answer) -> Option<()> {
+    let mut stream = BufReader::new(stream);
     loop {
-        let asked = read_request(&mut reader)?;
+        let asked = read_request(&mut stream)?;
         kept.lock().unwrap().push(asked.clone());
         let reply = answer(&asked);
         std::thread::sleep(reply.delay);
-        write_reply(&mut writer, &reply).ok()?;
+        let writer = stream.get_mut();
+        write_reply(writer, &reply).ok()?;
         while let Some(feed) = &reply.feed {
             writer.write_all(&feed()).ok()?;
+            writer.flush().ok()?;
         }
         if reply.missing > 0 || !reply.linger.is_zero() {
             std::thread::sleep(reply.linger);
@@ -147,7 +198,7 @@ fn serve(stream: TcpStream, kept: &Mutex<Vec<Asked>>, answer: &Answer) -> Option
     }
 }
 
-fn read_request(reader: &mut BufReader<TcpStream>) -> Option<Asked> {
+fn read_request(reader: &mut impl BufRead) -> Option<Asked> {
     let mut first = String::new();
     reader.read_line(&mut first).ok().filter(|read| *read > 0)?;
     let mut words = first.split_whitespace();
@@ -173,7 +224,7 @@ fn read_request(reader: &mut BufReader<TcpStream>) -> Option<Asked> {
     })
 }
 
-fn write_reply(writer: &mut TcpStream, reply: &Reply) -> std::io::Result<()> {
+fn write_reply(writer: &mut impl Write, reply: &Reply) -> std::io::Result<()> {
     let mut head = format!("HTTP/1.1 {} Scripted\r\n", reply.status);
     for (name, value) in &reply.headers {
         head += &[name.as_str(), ": ", value.as_str(), "\r\n"].concat();

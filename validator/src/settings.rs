@@ -143,6 +143,11 @@ impl Settings {
         self.remote.iter()
     }
 
+    /// The remote signer that has a key; none for a key of the client's folder, or one that is not here at all.
+    pub fn remote_signer(&self, key: &BLSPubkey) -> Option<&NodeUrl> {
+        self.remote.get(key)
+    }
+
     /// The signer of remote keys that come in without one.
     pub fn default_remote_signer(&self) -> Option<&NodeUrl> {
         self.default_remote.as_ref()

@@ -14,6 +14,8 @@ mod remote;
 mod request;
 
 #[cfg(test)]
+mod openapi_tests;
+#[cfg(test)]
 mod remote_tests;
 #[cfg(test)]
 mod tests;
@@ -23,10 +25,11 @@ pub use message::Message;
 pub use refused::Refused;
 
 use crate::beacon::NodeUrl;
+use crate::beacon::http::Http;
 use crate::keys::KeyStore;
 use crate::settings::{KeySettings, Settings};
 use crate::slashing_protection::{FILE_NAME, KeyState, Record, SlashingProtection};
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use consensus::Config;
 use consensus::ssz::Root;
 use consensus::types::{BLSPubkey, BLSSignature, ExecutionAddress, Slot, VoluntaryExit};
@@ -319,6 +322,34 @@ pub(crate) fn sign_exit(
     };
     let key = SecretKey::from_bytes(secret).map_err(|error| anyhow!("{error}"))?;
     Ok(LocalKey::new(key).sign(Permit::Harmless(message::exit_permit(&network, exit))))
+}
+
+/// The same by a key that is in a remote signer, which may have a certificate of these authorities (PEM) too.
+pub(crate) async fn sign_exit_remotely(
+    (pubkey, url): (&BLSPubkey, &NodeUrl),
+    authorities: Option<&[u8]>,
+    config: &Config,
+    genesis_validators_root: Root,
+    exit: &VoluntaryExit,
+) -> Result<BLSSignature> {
+    let network = Network {
+        config: config.clone(),
+        genesis_validators_root,
+    };
+    let http = Http::new(url.clone(), authorities).map_err(|why| anyhow!("the remote signer {url}: {why}"))?;
+    ask_for_exit(RemoteKey::new(*pubkey, http), &network, exit).await
+}
+
+async fn ask_for_exit(key: RemoteKey, network: &Network, exit: &VoluntaryExit) -> Result<BLSSignature> {
+    let permit = message::exit_permit(network, exit);
+    let body = request::body(&Message::VoluntaryExit(exit), network, permit.signing_root());
+    let asked = Asked {
+        key,
+        permit: Permit::Harmless(permit),
+        body: body.map_err(|why| anyhow!(why))?,
+    };
+    let answer = remote::sign_all(vec![asked]).await.pop();
+    Ok(answer.context("the remote signer gave no answer")??)
 }
 
 /// Nothing is signed ahead of the slot after the current one: it would block the key until then.

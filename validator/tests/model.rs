@@ -397,7 +397,7 @@ pub(crate) fn live_and_die(folder: &Path, life: u64, random: &mut Random) -> Vec
 fn a_kill_between_record_and_signature_leaves_the_record() {
     let scratch = Scratch::new("between");
     let keys = prepare(&scratch.0);
-    for slot in 1..=20 {
+    for slot in 1..=if long() { 300 } else { 30 } {
         let mut child = spawn_child("model::child", "record", &scratch.0, slot);
         assert!(!child.wait().expect("it ends").success());
         let database = SlashingProtection::open(&scratch.path(FILE_NAME), GENESIS_ROOT).expect("it opens");

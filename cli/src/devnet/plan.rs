@@ -86,7 +86,7 @@ impl Plan {
             name: format!("client-{number}"),
             validators: first(part.start)..first(part.end),
             slices: part,
-            node: number % args.nodes,
+            node: number % args.nodes(),
             leaves,
         });
         Plan {

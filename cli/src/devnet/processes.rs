@@ -1,6 +1,7 @@
 //! The processes of a devnet: started in order, watched, stopped in order.
 
 use super::Args;
+use super::execution;
 use super::folder::Folder;
 use super::logs::Follow;
 use super::plan::{Client, Plan};
@@ -46,6 +47,7 @@ impl Processes {
     pub(super) async fn start(args: &Args, plan: &Plan, folder: &Folder) -> Result<Self, Failure> {
         let network = folder.part("network");
         run(&genesis(args, plan, &network), folder).await?;
+        let clients = execution::Clients::new(args, &network, folder)?;
         for client in &plan.clients {
             import_keys(client, &network, folder).await?;
         }
@@ -53,7 +55,8 @@ impl Processes {
             all: Vec::new(),
             nodes: Vec::new(),
         };
-        for number in 0..args.nodes {
+        clients.wait().await?;
+        for number in 0..args.nodes() {
             processes.start_node(number, args, &network, folder).await?;
         }
         for client in &plan.clients {
@@ -77,7 +80,14 @@ impl Processes {
             "--http-port",
             &port.to_string(),
         ]);
-        if args.blobs == 0 {
+        if let Some(endpoint) = args.execution_endpoint.get(number) {
+            node.extend(words(&[
+                "--execution-endpoint",
+                &endpoint.to_string(),
+                "--execution-jwt",
+            ]));
+            node.push(execution::secret_file(args, folder).into());
+        } else if args.blobs == 0 {
             node.push("--dev-engine".into());
         } else {
             let engine_port = free_port()?.to_string();
@@ -302,7 +312,12 @@ fn of_network(network: &Path, datadir: &Path) -> Vec<OsString> {
 /// Seconds until genesis: what the processes take to start on a slow machine, and about a tenth of a second for a key.
 pub(super) fn delay(args: &Args) -> u64 {
     let engines = if args.blobs > 0 { 10 } else { 0 }; // an engine makes the proofs of its blobs at the start
-    8 + engines + 2 * (args.nodes as u64 - 1) + args.validators as u64 / 10
+    let clients = if args.execution_endpoint.is_empty() {
+        0
+    } else {
+        execution::WAIT
+    };
+    8 + engines + clients + 2 * (args.nodes() as u64 - 1) + args.validators as u64 / 10
 }
 
 fn genesis(args: &Args, plan: &Plan, network: &Path) -> Vec<OsString> {

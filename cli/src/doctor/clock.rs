@@ -12,7 +12,7 @@ const OFF_MS: i64 = 500;
 /// Seconds from 1900, which NTP counts from, to 1970.
 const EPOCH: u64 = 2_208_988_800;
 
-pub(super) async fn check(server: &str) -> Line {
+pub(crate) async fn check(server: &str) -> Line {
     match tokio::time::timeout(WITHIN, offset(server)).await {
         Ok(Ok(offset)) => judge(offset),
         Ok(Err(why)) => unknown(server, &why),

@@ -24,8 +24,12 @@ const SYNC_NOTE: Duration = Duration::from_millis(30);
 const SPEED_LOW: u64 = 5_000_000;
 
 pub(super) fn space(root: &Path) -> Line {
+    room(machine::disk(root))
+}
+
+fn room(disk: Option<machine::Disk>) -> Line {
     const NAME: &str = "disk space";
-    match machine::disk(root) {
+    match disk {
         None => note(NAME, "not known here"),
         Some(disk) if disk.free < SPACE_LOW => bad(
             NAME,
@@ -129,6 +133,20 @@ mod tests {
         assert_eq!(mark(100_000_000, 60), Mark::Note);
         assert_eq!(mark(100_000_000, 400), Mark::Bad);
         assert_eq!(mark(1_000_000, 3), Mark::Bad);
+    }
+
+    #[test]
+    fn a_full_disk_is_told() {
+        let of = |free| {
+            room(Some(machine::Disk {
+                free,
+                size: 64_000_000_000,
+            }))
+        };
+        assert_eq!(of(5_000_000_000).mark, Mark::Ok);
+        let line = of(4_999_999_999);
+        assert!(line.mark == Mark::Bad && line.text.contains("make room"), "{line}");
+        assert_eq!(room(None).mark, Mark::Note);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The execution client: does it answer, does it take the secret, is it on the same network.
 
 use super::{Args, Line, Network, bad, note, ok};
-use crate::http::{self, Base, Question, Silence};
+use crate::http::{self, Base, Silence};
 use ::node::execution::JwtSecret;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -38,21 +38,9 @@ pub(super) async fn check(args: &Args, network: Option<&Network>) -> Vec<Line> {
     lines
 }
 
-async fn call(base: &Base, secret: &JwtSecret, method: &str) -> Result<Value, Silence> {
-    let request = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": []});
-    let question = Question {
-        bearer: Some(secret.token(crate::words::now_ms() / 1000)),
-        ..Question::post("/", &request, WITHIN)
-    };
-    let answer = http::json(base, question).await?;
-    answer
-        .get("result")
-        .cloned()
-        .ok_or_else(|| Silence::Nonsense(format!("it refuses {method}")))
-}
-
-async fn ask(base: &Base, secret: &JwtSecret, network: Option<&Network>) -> Line {
-    let chain = match call(base, secret, "eth_chainId").await {
+/// Asks one endpoint: the chain it is on, whether it takes the secret, whether it is synced.
+pub(crate) async fn ask(base: &Base, secret: &JwtSecret, network: Option<&Network>) -> Line {
+    let chain = match http::engine(base, secret, "eth_chainId", &json!([]), WITHIN).await {
         Ok(chain) => chain,
         Err(silence) => return refused(base, &silence),
     };
@@ -72,7 +60,7 @@ async fn ask(base: &Base, secret: &JwtSecret, network: Option<&Network>) -> Line
             format!("{base} is on the chain {chain}, {name} is {wanted}: start the execution client for {name}"),
         );
     }
-    match call(base, secret, "eth_syncing").await {
+    match http::engine(base, secret, "eth_syncing", &json!([]), WITHIN).await {
         Ok(Value::Bool(false)) => ok(NAME, format!("{base} answers, chain {chain}, synced")),
         Ok(_) => note(
             NAME,

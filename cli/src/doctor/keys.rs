@@ -30,18 +30,19 @@ pub(super) fn check(args: &Args, network: Option<&Network>) -> Vec<Line> {
     ]
 }
 
+/// Owner and mode of everything that is secret, where there are keys.
+pub(super) fn files_of(folder: &Path) -> Option<Line> {
+    let store = KeyStore::new(folder);
+    let keys = store.list().ok().filter(|keys| !keys.is_empty())?;
+    Some(files(folder, &store, &keys))
+}
+
 /// Owner and mode of everything that is secret.
 fn files(folder: &Path, store: &KeyStore, keys: &[BLSPubkey]) -> Line {
     const NAME: &str = "keys";
     let secret = folder.join("local_secret");
     if !secret.exists() {
-        return bad(
-            NAME,
-            format!(
-                "{} is missing, and nothing else opens the keys: restore it, or import the keystores again",
-                secret.display()
-            ),
-        );
+        return bad(NAME, store.secret_is_missing());
     }
     let user = rustix::process::geteuid().as_raw();
     let paths: Vec<PathBuf> = keys

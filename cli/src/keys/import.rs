@@ -12,9 +12,10 @@ use consensus::ssz::{Bytes, Root};
 use consensus::types::BLSPubkey;
 use crypto::keystore::{Keystore, NewKdf, random_password};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::SystemTime;
+use validator::interchange::Interchange;
 use validator::keymanager::Client;
 use validator::keys::{
     Candidate, Imported, KeystoreFile, Outcome, Standing, Vouch, find_keystores, import, read_password,
@@ -68,22 +69,17 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
         .map(slashing::read_history)
         .transpose()?;
     let keystores = find_keystores(&args.path)?;
-    let running = running::client(&folder)?;
-    let (candidates, failures) = open_all(&keystores, args);
-    if let Some(client) = running {
-        let history = history.map(|history| history.to_json());
-        hand_over(&client, &candidates, history.as_deref())?;
-    } else {
-        let known = Known::new(&config, genesis, &args.nodes, args.new_keys, &candidates)?;
-        let new = |key: &_| known.standing(key);
-        let vouch = match &history {
-            Some(history) => Vouch::History(history),
-            None if args.new_keys => Vouch::New(&new),
-            None => Vouch::Nobody,
-        };
-        let imported = import(&folder, genesis.validators_root, &candidates, &vouch)?;
-        report(&imported);
-    }
+    // Before passwords are asked for: whether the folder can be used at all.
+    let runs = running::client(&folder)?.is_some();
+    let (candidates, failures) = open_all(&keystores, args.password_file.as_deref());
+    // A client that runs asks for itself.
+    let asks = args.new_keys && !runs;
+    let known = Known::new(&config, genesis, &args.nodes, asks, &candidates)?;
+    let vouching = Vouching {
+        history: history.as_ref(),
+        new: args.new_keys.then_some(&known),
+    };
+    take_in(&folder, genesis, &candidates, &vouching)?;
     match failures.first() {
         None => Ok(ExitCode::SUCCESS),
         Some(_) => Err(Failure::invalid(format!(
@@ -95,8 +91,38 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     }
 }
 
+/// Who vouches for keys that come in.
+pub(crate) struct Vouching<'a> {
+    /// What they signed elsewhere.
+    pub(crate) history: Option<&'a Interchange>,
+    /// What is known of them, where the operator says that they are new.
+    pub(crate) new: Option<&'a Known>,
+}
+
+/// Puts keys into a client's folder, or gives them to the client that runs on it, and tells what became of each.
+pub(crate) fn take_in(
+    folder: &Path,
+    genesis: Genesis,
+    candidates: &[Candidate],
+    vouching: &Vouching<'_>,
+) -> Result<(), Failure> {
+    if let Some(client) = running::client(folder)? {
+        let history = vouching.history.map(Interchange::to_json);
+        return hand_over(&client, candidates, history.as_deref());
+    }
+    let new = |key: &_| vouching.new.map_or(Standing::NotOnChain, |known| known.standing(key));
+    let vouch = match (vouching.history, vouching.new) {
+        (Some(history), _) => Vouch::History(history),
+        (None, Some(_)) => Vouch::New(&new),
+        (None, None) => Vouch::Nobody,
+    };
+    report(&import(folder, genesis.validators_root, candidates, &vouch)?);
+    Ok(())
+}
+
 /// Opens keystores one after another, as each takes seconds and 256 MiB. One that does not open does not stop the others.
-fn open_all(keystores: &[KeystoreFile], args: &Args) -> (Vec<Candidate>, Vec<String>) {
+/// Passwords are those of `place`, or are asked for. Beside the keys stands what did not open, in words.
+pub(crate) fn open_all(keystores: &[KeystoreFile], place: Option<&Path>) -> (Vec<Candidate>, Vec<String>) {
     let (mut candidates, mut failures) = (Vec::new(), Vec::new());
     let mut last_password = None;
     for (at, keystore) in keystores.iter().enumerate() {
@@ -106,7 +132,7 @@ fn open_all(keystores: &[KeystoreFile], args: &Args) -> (Vec<Candidate>, Vec<Str
             at + 1,
             keystores.len()
         );
-        let opened = match &args.password_file {
+        let opened = match place {
             Some(place) => {
                 let password = read_password(place, keystore);
                 password
@@ -199,7 +225,7 @@ fn here(status: Option<&str>) -> &'static str {
 }
 
 /// What is known of keys that are said to be new: one answer for all, or the chain's for each.
-pub(super) enum Known {
+pub(crate) enum Known {
     /// The same for all.
     All(Standing),
     /// What the chain knows, by key; others it does not know.
@@ -208,7 +234,7 @@ pub(super) enum Known {
 
 impl Known {
     /// Asks a node, unless the chain is too young to know anything, or `wanted` is not set.
-    pub(super) fn new(
+    pub(crate) fn new(
         config: &Config,
         genesis: Genesis,
         nodes: &NodeArgs,
@@ -244,7 +270,7 @@ impl Known {
     }
 
     /// What is known of one key.
-    pub(super) fn standing(&self, key: &BLSPubkey) -> Standing {
+    pub(crate) fn standing(&self, key: &BLSPubkey) -> Standing {
         match self {
             Known::All(standing) => standing.clone(),
             Known::Chain(known) => known

@@ -154,6 +154,7 @@ fn of_running(key: &Value) -> String {
     let text = |name: &str| key[name].as_str();
     let state = match (text("state"), key["may_sign"].as_bool()) {
         (Some("enabled"), Some(true)) => "signs",
+        (Some("enabled"), _) if key["waits_for_node"] == true => "enabled, the client waits for a beacon node",
         (Some("enabled"), _) => "enabled, listens for a double first",
         (Some("unvouched"), _) => "waits for its history",
         (Some("stopped"), _) => "stopped",

@@ -7,12 +7,12 @@ use clap::Parser;
 use consensus::types::BLSPubkey;
 use std::path::{Path, PathBuf};
 use validator::files;
-use validator::keys::{EXPORTED, KeyStore, Keys};
+use validator::keys::{EXPORTED, KeyStore, Keys, Place};
 
 /// `wren keys export …`
 #[derive(Parser)]
 #[command(
-    after_help = "Example:\n  wren keys export 0x8b7b… --output ./moved\n\nThe key stops signing here first, and its history is written beside the keystore: give both\nto the other client."
+    after_help = "Example:\n  wren keys export 0x8b7b… --output ./moved\n\nThe key stops signing here first, and its history is written beside the keystore: give both\nto the other client. Of a key in a remote signer there is only the history."
 )]
 pub(super) struct Export {
     /// Which key
@@ -30,7 +30,7 @@ pub(super) struct Export {
 /// `wren keys delete …`
 #[derive(Parser)]
 #[command(
-    after_help = "Example:\n  wren keys delete 0x8b7b… --output ./moved\n\nThe history is written out first. The key itself is gone: what is left of it is your mnemonic or\nkeystore."
+    after_help = "Example:\n  wren keys delete 0x8b7b… --output ./moved\n\nThe history is written out first. The key itself is gone: what is left of it is your mnemonic or\nkeystore. A key in a remote signer stays there, and this client no longer asks for it."
 )]
 pub(super) struct Delete {
     /// Which key
@@ -64,26 +64,35 @@ pub(super) fn export(args: &Export) -> Result<(), Failure> {
     let folder = args.datadir.validator()?;
     let running = running::client(&folder)?;
     let key = &args.pubkey;
-    let what = format!(
-        "The key {key} will stop signing here, and be written to {}.",
-        args.output.display()
-    );
-    check_here(&folder, key)?;
+    let place = Place::of(key, &folder)?;
+    let output = args.output.display();
+    let what = match &place {
+        Place::Folder => format!("The key {key} will stop signing here, and be written to {output}."),
+        Place::Remote(url) => format!(
+            "The key {key} will stop signing here. It is in the remote signer at {url} and stays there; what is written to \
+             {output} is its history."
+        ),
+    };
     terminal::confirm(&what, "stop and export", args.yes)?;
-    let password = super::new::ask_keystore_password()?;
+    // Asked before anything is done; a remote signer has no keystore for us.
+    let password = match place {
+        Place::Folder => Some(super::new::ask_keystore_password()?),
+        Place::Remote(_) => None,
+    };
     files::create_private_folder(&args.output)?;
-    let (history, keystore) = if let Some(client) = running {
-        let history = client.stop(key, EXPORTED)?;
-        (history, KeyStore::new(&folder).export_stopped(key, &password)?)
+    let keystore = if let Some(client) = running {
+        write_history(&client.stop(key, EXPORTED)?, key, &args.output)?;
+        password.map(|password| KeyStore::new(&folder).export_stopped(key, &password))
     } else {
         let keys = Keys::open(&folder)?;
-        let history = keys.disable_for_export(key)?.to_json();
-        (history, keys.keystore(key, &password)?)
+        write_history(&keys.disable_for_export(key)?.to_json(), key, &args.output)?;
+        password.map(|password| keys.keystore(key, &password))
     };
-    write_history(&history, key, &args.output)?;
-    let path = args.output.join(format!("keystore-{key}.json"));
-    files::write_new_private(&path, keystore.to_json().as_bytes())?;
-    eprintln!("Wrote {}.", path.display());
+    if let Some(keystore) = keystore.transpose()? {
+        let path = args.output.join(format!("keystore-{key}.json"));
+        files::write_new_private(&path, keystore.to_json().as_bytes())?;
+        eprintln!("Wrote {}.", path.display());
+    }
     Ok(())
 }
 
@@ -91,14 +100,22 @@ pub(super) fn delete(args: &Delete) -> Result<(), Failure> {
     let folder = args.datadir.validator()?;
     let running = running::client(&folder)?;
     let key = &args.pubkey;
-    let what = format!("The key {key} will be removed. Nothing here can bring it back.");
-    check_here(&folder, key)?;
+    let place = Place::of(key, &folder)?;
+    let what = match &place {
+        Place::Folder => format!("The key {key} will be removed. Nothing here can bring it back."),
+        Place::Remote(url) => format!(
+            "The key {key} will no longer be one of this client. It is in the remote signer at {url} and stays there."
+        ),
+    };
     terminal::confirm(&what, "remove the key", args.yes)?;
     files::create_private_folder(&args.output)?;
+    // Its history goes out before the key goes: a full disk must not take both.
     if let Some(client) = running {
-        // Its history goes out before the key goes: a full disk must not take both.
         write_history(&client.stop(key, "it is being deleted")?, key, &args.output)?;
-        client.delete(key)?;
+        match place {
+            Place::Folder => client.delete(key)?,
+            Place::Remote(_) => client.delete_remote(key)?,
+        }
     } else {
         let keys = Keys::open(&folder)?;
         write_history(&keys.disable_for_export(key)?.to_json(), key, &args.output)?;
@@ -106,18 +123,6 @@ pub(super) fn delete(args: &Delete) -> Result<(), Failure> {
     }
     eprintln!("Removed the key {key}.");
     Ok(())
-}
-
-/// Refuses keys that are not in the folder before anything is asked.
-fn check_here(folder: &Path, key: &BLSPubkey) -> Result<(), Failure> {
-    let store = KeyStore::new(folder);
-    if store.contains(key) {
-        return Ok(());
-    }
-    Err(Failure::invalid(format!(
-        "the key {key} is not in {}; --datadir looks elsewhere",
-        store.keys_folder().display()
-    )))
 }
 
 fn write_history(history: &str, key: &BLSPubkey, folder: &Path) -> Result<(), Failure> {

@@ -1,6 +1,6 @@
 //! `wren keys`: the signing keys of the validator client.
 
-mod import;
+pub(crate) mod import;
 pub(crate) mod list;
 mod manage;
 mod new;

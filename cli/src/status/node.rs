@@ -28,6 +28,8 @@ pub(super) struct Node {
     pub(super) finalized: Option<u64>,
     /// Connected peers: who called us, and whom we called.
     pub(super) peers: Option<(usize, usize)>,
+    /// What the node wants its operator to know.
+    pub(super) notices: Vec<String>,
     pub(super) times: Times,
     pub(super) spec: Value,
 }
@@ -84,6 +86,8 @@ impl Node {
         let version = get("/eth/v1/node/version").await.ok();
         let checkpoints = get("/eth/v1/beacon/states/head/finality_checkpoints").await.ok();
         let peers = get("/eth/v1/node/peers?state=connected").await.ok();
+        // Only Wren's nodes have it.
+        let notices = get("/wren/v1/node/notices").await.ok();
         let flag = |name: &str| syncing["data"][name].as_bool().unwrap_or(false);
         let of = |place: &str| checkpoints.as_ref().and_then(|answer| number(answer, place));
         let mut node = Node {
@@ -100,6 +104,7 @@ impl Node {
             justified: of("/data/current_justified/epoch"),
             finalized: of("/data/finalized/epoch"),
             peers: peers.as_ref().and_then(count_peers),
+            notices: notices.as_ref().map(texts).unwrap_or_default(),
             times,
             spec,
         };
@@ -177,7 +182,7 @@ impl Node {
         let peers = self.peers.map_or("not known".into(), |(inbound, outbound)| {
             format!("{inbound} in, {outbound} out")
         });
-        vec![
+        let mut lines = vec![
             format!("node        {state}    {}", self.version),
             format!(
                 "chain       epoch {}, justified {justified}, finalized {finalized}",
@@ -185,7 +190,9 @@ impl Node {
             ),
             format!("peers       {peers}"),
             format!("engine      {engine}"),
-        ]
+        ];
+        lines.extend(self.notices.iter().map(|notice| format!("notice      {notice}")));
+        lines
     }
 
     pub(super) fn json(&self) -> Value {
@@ -203,6 +210,7 @@ impl Node {
             "finalized_epoch": self.finalized,
             "peers_in": self.peers.map(|(inbound, _)| inbound),
             "peers_out": self.peers.map(|(_, outbound)| outbound),
+            "notices": self.notices,
         })
     }
 }
@@ -221,6 +229,26 @@ fn count_peers(answer: &Value) -> Option<(usize, usize)> {
     let connected = peers.iter().filter(|peer| peer["state"] == "connected");
     let (inbound, outbound): (Vec<&Value>, Vec<&Value>) = connected.partition(|peer| peer["direction"] == "inbound");
     Some((inbound.len(), outbound.len()))
+}
+
+/// The sentences of an answer.
+fn texts(answer: &Value) -> Vec<String> {
+    /// As many as a node may have.
+    const NOTICES: usize = 8;
+    /// A sentence with addresses in it.
+    const LETTERS: usize = 600;
+    let all = answer["data"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str);
+    let shown = all.map(|text| {
+        text.chars()
+            .filter(|letter| !letter.is_control())
+            .take(LETTERS)
+            .collect()
+    });
+    shown.take(NOTICES).collect()
 }
 
 /// Seconds until a distance is gone that has shrunk so in the time between; `None` while it does not.

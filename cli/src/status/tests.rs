@@ -14,6 +14,7 @@ fn node() -> Node {
         justified: Some(2),
         finalized: Some(1),
         peers: Some((3, 4)),
+        notices: Vec::new(),
         times: Times {
             genesis: 1_000,
             slot: 12_000,
@@ -40,6 +41,18 @@ fn status(node: Result<Node, String>) -> Status {
         keys: 0,
         validators: None,
     }
+}
+
+#[test]
+fn what_the_node_wants_known_is_shown() {
+    let notices = vec!["forward TCP 9000 to 192.168.7.3".to_owned()];
+    let status = status(Ok(Node { notices, ..node() }));
+    let lines = status.lines(None).join("\n");
+    assert!(lines.contains("notice      forward TCP 9000 to 192.168.7.3"), "{lines}");
+    assert_eq!(
+        status.json(None)["node"]["notices"][0],
+        "forward TCP 9000 to 192.168.7.3"
+    );
 }
 
 #[test]

@@ -5,6 +5,7 @@ use crate::beacon::{NodeArgs, TIMEOUT};
 use crate::datadir::Datadir;
 use crate::exit::Failure;
 use crate::keys::list::{eth, status_in_words};
+use crate::validator::read_certificates;
 use crate::{network, running, terminal};
 use clap::Parser;
 use consensus::Fork;
@@ -15,9 +16,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use validator::beacon::{Leaving, PartialWithdrawal};
+use validator::exit::{self, ExitKey};
+use validator::files;
 use validator::keys::KeyStore;
-use validator::settings::to_checksum;
-use validator::{exit, files};
+use validator::settings::{Settings, to_checksum};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -51,6 +53,9 @@ pub(super) struct Send {
     /// A file with the keystore's password; it is asked for if left out
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
+    /// Certificates (PEM) of authorities that a key's remote signer is trusted by, beside the usual ones
+    #[arg(long, value_name = "FILE")]
+    remote_signer_ca: Option<PathBuf>,
     /// Send although the validator has no withdrawal address: its ETH stays locked until it has one
     #[arg(long)]
     without_withdrawal_address: bool,
@@ -151,11 +156,13 @@ fn read_exit(path: &Path) -> Result<SignedVoluntaryExit, Failure> {
 
 /// The validators whose keys are in the folder.
 fn all_here(args: &Send) -> Result<Vec<String>, Failure> {
-    let store = KeyStore::new(&args.datadir.validator()?);
-    let keys = store.list()?;
+    let folder = args.datadir.validator()?;
+    let store = KeyStore::new(&folder);
+    let mut keys = store.list()?;
+    keys.extend(Settings::read(&folder)?.remote_keys().map(|(key, _)| *key));
     if keys.is_empty() {
         return Err(Failure::invalid(format!(
-            "there are no keys in {}",
+            "there are no keys in {}, nor remote ones in validators.toml; --datadir looks elsewhere",
             store.keys_folder().display()
         )));
     }
@@ -252,41 +259,30 @@ fn confirm(args: &Send, count: usize) -> Result<(), Failure> {
     terminal::confirm(what, "the validator shall leave", args.yes)
 }
 
-/// Signs with the keystore that was named, with a key of the folder, or through the client that runs on it.
+/// Signs with the keystore that was named, through the client that runs on the folder, or with the folder's key.
 fn sign(args: &Send, chain: &Chain, one: &Leaving, now: u64) -> Result<SignedVoluntaryExit, Failure> {
     let key = &one.info.pubkey;
     let named = args.validator.as_deref().map(Path::new).filter(|path| path.is_file());
     let folder = args.datadir.validator()?;
-    let secret = if let Some(path) = named {
-        super::sign::open_keystore(path, args.password_file.as_deref())?
-    } else if KeyStore::new(&folder).contains(key) {
-        exit::stored_secret(&folder, key)?
-    } else {
-        let client = running::client(&folder)?;
-        let client = client.ok_or_else(|| {
-            Failure::invalid(format!(
-                "the key {key} of validator {} is not in {}; --datadir looks elsewhere, and a keystore can be named by \
-                 --validator",
-                one.info.index,
-                folder.display()
-            ))
-        })?;
-        let value = client.sign_exit(key, Some(now))?;
-        let signed = SignedVoluntaryExit::from_json(&value, Fork::Capella, &[]);
-        return signed.map_err(|error| Failure::invalid(format!("the running client's exit: {error}")));
+    let signed = match named {
+        Some(path) => {
+            let key = super::sign::open_keystore(path, args.password_file.as_deref())?;
+            sign_here(args, &key, chain, one, now)?
+        }
+        None => match ask_client(&folder, key, now) {
+            Some(signed) => signed,
+            None => {
+                let authorities = args.remote_signer_ca.as_deref().map(read_certificates).transpose()?;
+                let key = exit::stored_key(&folder, key, authorities).map_err(|error| {
+                    let index = one.info.index;
+                    Failure::invalid(format!(
+                        "validator {index}: {error:#}, and --validator can name a keystore"
+                    ))
+                })?;
+                sign_here(args, &key, chain, one, now)?
+            }
+        },
     };
-    let network = args.network.as_deref().ok_or_else(|| {
-        Failure::usage("--network is missing: an exit is signed for one network, which the node alone must not choose")
-    })?;
-    let config = network::load(network)?;
-    let root = chain.rules.genesis_validators_root;
-    let signed = exit::sign(
-        &secret,
-        &config,
-        root,
-        one.info.index,
-        now.max(config.fork_epoch(Fork::Capella)),
-    )?;
     if !chain.rules.is_signed_by(&signed, key) {
         return Err(Failure::invalid(format!(
             "the key here is not that of validator {}, or --network is not the node's network",
@@ -294,6 +290,34 @@ fn sign(args: &Send, chain: &Chain, one: &Leaving, now: u64) -> Result<SignedVol
         )));
     }
     Ok(signed)
+}
+
+/// Asks the client that runs on the folder, if one does. Where it cannot, the folder's key is at hand all the same.
+fn ask_client(folder: &Path, key: &BLSPubkey, now: u64) -> Option<SignedVoluntaryExit> {
+    let client = running::client(folder).ok()??;
+    let signed = client.sign_exit(key, Some(now)).map_err(|error| format!("{error:#}"));
+    let signed = signed.and_then(|value| {
+        SignedVoluntaryExit::from_json(&value, Fork::Capella, &[]).map_err(|error| error.to_string())
+    });
+    signed
+        .inspect_err(|why| eprintln!("The running client did not sign the exit: {why}"))
+        .ok()
+}
+
+fn sign_here(
+    args: &Send,
+    key: &ExitKey,
+    chain: &Chain,
+    one: &Leaving,
+    now: u64,
+) -> Result<SignedVoluntaryExit, Failure> {
+    let network = args.network.as_deref().ok_or_else(|| {
+        Failure::usage("--network is missing: an exit is signed for one network, which the node alone must not choose")
+    })?;
+    let config = network::load(network)?;
+    let root = chain.rules.genesis_validators_root;
+    let epoch = now.max(config.fork_epoch(Fork::Capella));
+    Ok(exit::sign(key, &config, root, one.info.index, epoch)?)
 }
 
 fn send(chain: &Chain, exit: &SignedVoluntaryExit) -> Result<(), Failure> {

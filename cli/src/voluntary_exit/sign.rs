@@ -2,16 +2,17 @@
 
 use crate::datadir::Datadir;
 use crate::exit::Failure;
+use crate::validator::read_certificates;
 use crate::{network, terminal};
 use clap::Parser;
 use consensus::ssz::{Json, Root};
 use consensus::types::{BLSPubkey, Epoch, SignedVoluntaryExit, ValidatorIndex};
 use consensus::{Config, Fork};
-use crypto::derive::SecretBytes;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use validator::exit::{self, ExitKey};
+use validator::files;
 use validator::keys::{KeystoreFile, read_password};
-use validator::{exit, files};
 
 const SIGN_EXAMPLES: &str = "\
 Examples:
@@ -45,6 +46,9 @@ pub(super) struct Sign {
     /// A file with the keystore's password; it is asked for if left out
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
+    /// Certificates (PEM) of authorities that the key's remote signer is trusted by, beside the usual ones
+    #[arg(long, value_name = "FILE")]
+    remote_signer_ca: Option<PathBuf>,
     #[command(flatten)]
     datadir: Datadir,
 }
@@ -54,7 +58,7 @@ pub(super) fn run(args: &Sign) -> Result<ExitCode, Failure> {
     let config = network::load(&args.network)?;
     let root = network::genesis(&args.network, args.genesis_validators_root)?.validators_root;
     let epoch = epoch(args, &config)?;
-    let signed = exit::sign(&secret(args)?, &config, root, args.index, epoch)?;
+    let signed = exit::sign(&key(args)?, &config, root, args.index, epoch)?;
     write(&signed, args.output.as_deref())?;
     let (index, name) = (args.index, &config.config_name);
     eprintln!(
@@ -77,9 +81,10 @@ fn epoch(args: &Sign, config: &Config) -> Result<Epoch, Failure> {
     Ok(epoch)
 }
 
-fn secret(args: &Sign) -> Result<SecretBytes, Failure> {
+fn key(args: &Sign) -> Result<ExitKey, Failure> {
     if let Ok(key) = args.validator.parse::<BLSPubkey>() {
-        return Ok(exit::stored_secret(&args.datadir.validator()?, &key)?);
+        let authorities = args.remote_signer_ca.as_deref().map(read_certificates).transpose()?;
+        return Ok(exit::stored_key(&args.datadir.validator()?, &key, authorities)?);
     }
     let path = Path::new(&args.validator);
     if !path.exists() {
@@ -92,14 +97,15 @@ fn secret(args: &Sign) -> Result<SecretBytes, Failure> {
 }
 
 /// The secret of a keystore, by the password from a file or from the operator.
-pub(super) fn open_keystore(path: &Path, password_file: Option<&Path>) -> Result<SecretBytes, Failure> {
+pub(super) fn open_keystore(path: &Path, password_file: Option<&Path>) -> Result<ExitKey, Failure> {
     let keystore = KeystoreFile::read(path)?;
     let password = match password_file {
         Some(place) => read_password(place, &keystore)?,
         None => terminal::ask_secret(&format!("Password of {}: ", path.display()))?,
     };
     let opened = keystore.keystore.decrypt(&password);
-    opened.map_err(|error| Failure::invalid(format!("{}: {error}", path.display())))
+    let opened = opened.map_err(|error| Failure::invalid(format!("{}: {error}", path.display())));
+    opened.map(ExitKey::Secret)
 }
 
 fn write(signed: &SignedVoluntaryExit, output: Option<&Path>) -> Result<(), Failure> {

@@ -85,7 +85,11 @@ fn describe(one: &Leaving, rules: &Rules) -> String {
             "it can be paid out since epoch {payout} ({}); the chain pays all validators in turn, and this one's turn comes",
             rules.date(payout)
         ),
-        beacon::Status::WithdrawalDone => "it is paid".into(),
+        beacon::Status::WithdrawalDone => format!(
+            "it is paid; it left at epoch {exit} ({}) and could be paid since epoch {payout} ({})",
+            rules.date(exit),
+            rules.date(payout)
+        ),
     };
     format!(
         "validator {}: {}, balance {} ETH, goes to {to}; {next}",

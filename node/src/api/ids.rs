@@ -5,11 +5,11 @@
 use super::ApiContext;
 use super::http::{Call, Error, excerpt, read_number};
 use crate::chain::Snapshot;
+use crate::start::genesis_block;
 use consensus::constants::GENESIS_SLOT;
 use consensus::helpers::misc::{compute_epoch_at_slot, compute_start_slot_at_epoch};
 use consensus::preset::SLOTS_PER_EPOCH;
-use consensus::ssz::Ssz;
-use consensus::types::{BLSPubkey, BeaconBlock, Root, SignedBeaconBlock, Slot, ValidatorIndex};
+use consensus::types::{BLSPubkey, Root, SignedBeaconBlock, Slot, ValidatorIndex};
 use consensus::{Fork, State};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -258,22 +258,7 @@ impl ApiContext {
             Some(node) => Some(node.state_root),
             None => self.read(storage::Storage::genesis_state_root).await?,
         };
-        let fork = snapshot.view.config().fork_at_epoch(0);
-        Ok(state_root.map(|state_root| {
-            let mut message = BeaconBlock::new(fork);
-            message.state_root = state_root;
-            let root = message.hash_tree_root(fork);
-            let signed = SignedBeaconBlock {
-                message,
-                ..SignedBeaconBlock::new(fork)
-            };
-            StoredBlock {
-                slot: GENESIS_SLOT,
-                root,
-                fork,
-                ssz: signed.encode(fork),
-            }
-        }))
+        Ok(state_root.map(|state_root| genesis_block(snapshot.view.config(), state_root)))
     }
 
     /// The bytes of a block. A block is in the fork choice a moment before it is on disk.

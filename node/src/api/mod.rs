@@ -25,6 +25,7 @@ pub use network::{Alone, CommitteeSubscription, Identity, Network, Peer, PeerSta
 
 use crate::chain::Chain;
 use crate::execution::Engine;
+use crate::light::{self, Light};
 use crate::pools::Pools;
 use crate::produce::Producer;
 use crate::stop::Stop;
@@ -44,13 +45,13 @@ pub struct ApiContext {
     pools: Arc<Pools>,
     producer: Arc<Producer>,
     storage: Storage,
+    light: Arc<Light>,
     engine: Arc<Engine>,
     network: Arc<dyn Network>,
     stop: Stop,
     bulk: bulk::Places,
     readers: read::Readers,
     subscribers: events::Subscribers,
-    light_client: beacon::Known,
     /// Held while a state is moved on: whoever waits for it finds the result instead of computing it again.
     moving: Mutex<()>,
     counts: OnceLock<Arc<Counts>>,
@@ -78,6 +79,7 @@ impl ApiContext {
         pools: Arc<Pools>,
         producer: Arc<Producer>,
         storage: Storage,
+        light: Arc<Light>,
         engine: Arc<Engine>,
         network: Arc<dyn Network>,
         stop: Stop,
@@ -87,13 +89,13 @@ impl ApiContext {
             pools,
             producer,
             storage,
+            light,
             engine,
             network,
             stop,
             bulk: bulk::Places::default(),
             readers: read::Readers::default(),
             subscribers: events::Subscribers::default(),
-            light_client: beacon::Known::default(),
             moving: Mutex::default(),
             counts: OnceLock::new(),
         }
@@ -128,6 +130,15 @@ impl ApiContext {
     /// Has a worker do something that takes longer than a look at the snapshot.
     async fn work<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
         Ok(self.chain.work().run(Lane::Api, job).await?)
+    }
+}
+
+impl From<light::Failed> for Error {
+    fn from(failed: light::Failed) -> Self {
+        match failed {
+            light::Failed::Busy => Busy.into(),
+            light::Failed::Storage(why) => Error::internal(format!("the database cannot be read: {why}")),
+        }
     }
 }
 

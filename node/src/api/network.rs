@@ -1,5 +1,6 @@
 //! What the API asks the network part of the node. A node without one is alone, and content with that.
 
+use crate::network::counts::Figures;
 use crate::network::peer::Outgoing;
 use consensus::Fork;
 use consensus::ssz::Ssz;
@@ -103,6 +104,12 @@ pub trait Network: Debug + Send + Sync {
     /// All peers that are known.
     fn peers(&self) -> Vec<Peer>;
 
+    /// What the operator should know of the network: sentences that hold for a while, such as that nobody calls.
+    fn notices(&self) -> Vec<String>;
+
+    /// What is counted, for metrics.
+    fn figures(&self) -> Figures;
+
     /// Whether blocks are being fetched because the head is too far behind that of peers.
     fn is_syncing(&self) -> bool;
 
@@ -133,6 +140,14 @@ impl Network for Alone {
 
     fn peers(&self) -> Vec<Peer> {
         Vec::new()
+    }
+
+    fn notices(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn figures(&self) -> Figures {
+        Figures::default()
     }
 
     fn is_syncing(&self) -> bool {

@@ -18,6 +18,7 @@ pub(super) fn routes(router: &mut Router<ApiContext>) {
     router.get("/eth/v2/node/version", JSON, get_node_version_v2);
     router.get("/eth/v1/node/syncing", JSON, get_syncing_status);
     router.get("/eth/v1/node/health", ANY, get_health);
+    router.get("/wren/v1/node/notices", JSON, get_notices);
 }
 
 /// The name and version by which this node goes, in the form of a user agent.
@@ -80,6 +81,13 @@ async fn get_network_identity(context: Context, _: Call) -> Answer {
         texts(object, "discovery_addresses", &identity.discovery_addresses);
         object.json("metadata", &identity.metadata, Fork::Fulu);
     }))
+}
+
+/// What the operator should know of the network, as sentences. Not of the specification: `wren status` shows them.
+async fn get_notices(context: Context, _: Call) -> Answer {
+    let notices = context.network.notices();
+    let reply = Reply::new();
+    Ok(reply.json(|out| json::array(out, &notices, |out, text| json::text(out, text))))
 }
 
 fn write_peer(out: &mut consensus::ssz::Out, peer: &Peer) {

@@ -1,9 +1,9 @@
 //! The page: all figures as they stand when it is asked for.
 
 use super::process::{self, Written};
-use super::{Histogram, Method};
+use super::{Histogram, Method, network};
+use crate::api::ApiContext;
 use crate::api::http::Counts;
-use crate::api::{ApiContext, PeerState};
 use crate::builder::Builder;
 use crate::chain::{Chain, Snapshot};
 use crate::produce::Producer;
@@ -26,15 +26,15 @@ impl std::fmt::Debug for Sources {
 }
 
 /// The text in the making. A name's help is a sentence without line breaks.
-struct Page(String);
+pub(super) struct Page(String);
 
 impl Page {
-    fn head(&mut self, name: &str, kind: &str, help: &str) {
+    pub(super) fn head(&mut self, name: &str, kind: &str, help: &str) {
         // Writing to a String cannot fail.
         let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
     }
 
-    fn line(&mut self, name: &str, labels: &str, value: impl Display) {
+    pub(super) fn line(&mut self, name: &str, labels: &str, value: impl Display) {
         let braces = if labels.is_empty() {
             String::new()
         } else {
@@ -43,17 +43,17 @@ impl Page {
         let _ = writeln!(self.0, "{name}{braces} {value}");
     }
 
-    fn gauge(&mut self, name: &str, help: &str, value: impl Display) {
+    pub(super) fn gauge(&mut self, name: &str, help: &str, value: impl Display) {
         self.head(name, "gauge", help);
         self.line(name, "", value);
     }
 
-    fn counter(&mut self, name: &str, help: &str, value: impl Display) {
+    pub(super) fn counter(&mut self, name: &str, help: &str, value: impl Display) {
         self.head(name, "counter", help);
         self.line(name, "", value);
     }
 
-    fn count(&mut self, name: &str, help: &str, value: &AtomicU64) {
+    pub(super) fn count(&mut self, name: &str, help: &str, value: &AtomicU64) {
         self.counter(name, help, value.load(Ordering::Relaxed));
     }
 
@@ -81,7 +81,8 @@ impl Sources {
         write_state(&mut page, &snapshot);
         write_lanes(&mut page, chain);
         write_engine(&mut page, chain);
-        self.write_peers(&mut page);
+        network::write(&mut page, self.api.network());
+        network::write_sync(&mut page, chain, &snapshot);
         if let Some(counts) = self.api.counts() {
             write_api(&mut page, counts);
         }
@@ -92,32 +93,6 @@ impl Sources {
         }
         self.write_process(&mut page);
         page.0
-    }
-
-    fn write_peers(&self, page: &mut Page) {
-        let peers = self.api.network().peers();
-        let connected = |inbound: bool| {
-            let of = peers
-                .iter()
-                .filter(|peer| peer.state == PeerState::Connected && peer.inbound == inbound);
-            of.count()
-        };
-        page.gauge(
-            "libp2p_peers",
-            "Peers that are connected",
-            connected(true) + connected(false),
-        );
-        let name = "wren_peers";
-        page.head(name, "gauge", "Peers that are connected, by who called");
-        page.line(name, "direction=\"inbound\"", connected(true));
-        page.line(name, "direction=\"outbound\"", connected(false));
-        let syncing = self.api.network().is_syncing();
-        // Spec: beacon-metrics, `beacon_sync_state`: 1 for synced, 2 for syncing.
-        page.gauge(
-            "beacon_sync_state",
-            "1 while the node follows the head, 2 while it fetches blocks",
-            if syncing { 2 } else { 1 },
-        );
     }
 
     fn write_process(&self, page: &mut Page) {

@@ -1,6 +1,10 @@
 //! The transports, and what runs on every connection.
 
+use super::book::Book;
+use super::counts::{Counts, Transport};
+use super::gate;
 use super::gossip::params::{Gossipsub, gossipsub};
+use super::meter::Metered;
 use super::rpc::streams;
 use super::shared::Shared;
 use anyhow::{Context as _, Result, anyhow};
@@ -13,6 +17,7 @@ use libp2p::identity::Keypair;
 use libp2p::swarm::NetworkBehaviour;
 use libp2p::{PeerId, Swarm, Transport as _, dns, identify, noise, quic, swarm, tcp, yamux};
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a connection may take until both know each other: some round trips on a bad line.
@@ -44,14 +49,21 @@ const PROTOCOL_VERSION: &str = "eth2/1.0.0";
 /// What runs on every connection.
 #[derive(NetworkBehaviour)]
 pub(crate) struct Behaviour {
+    pub(crate) gate: gate::Behaviour,
     pub(crate) limits: connection_limits::Behaviour,
     pub(crate) streams: streams::Behaviour,
     pub(crate) identify: identify::Behaviour,
     pub(crate) gossipsub: Gossipsub,
 }
 
-/// A swarm that listens nowhere yet.
-pub(crate) fn swarm(shared: &Shared, keypair: &Keypair, peers_max: u32, dns: &[IpAddr]) -> Result<Swarm<Behaviour>> {
+/// A swarm that listens nowhere yet, with this book of peers and so many connections at most.
+pub(crate) fn swarm(
+    shared: &Shared,
+    keypair: &Keypair,
+    book: Book,
+    peers_max: u32,
+    dns: &[IpAddr],
+) -> Result<Swarm<Behaviour>> {
     let limits = ConnectionLimits::default()
         .with_max_pending_incoming(Some(PENDING_MAX))
         .with_max_pending_outgoing(Some(PENDING_MAX))
@@ -59,8 +71,9 @@ pub(crate) fn swarm(shared: &Shared, keypair: &Keypair, peers_max: u32, dns: &[I
         .with_max_established(Some(peers_max));
     let agent = format!("Wren/v{}", env!("CARGO_PKG_VERSION"));
     let identify = identify::Config::new(PROTOCOL_VERSION.into(), keypair.public()).with_agent_version(agent);
-    let gossipsub = gossipsub(&shared.digests, shared.chain.config());
+    let gossipsub = gossipsub(&shared.digests, shared.chain.config(), &shared.counts);
     let behaviour = Behaviour {
+        gate: gate::Behaviour::new(book),
         limits: connection_limits::Behaviour::new(limits),
         streams: streams::Behaviour::default(),
         identify: identify::Behaviour::new(identify),
@@ -71,7 +84,7 @@ pub(crate) fn swarm(shared: &Shared, keypair: &Keypair, peers_max: u32, dns: &[I
         .with_per_connection_event_buffer_size(EVENTS_MAX)
         // Who stays connected is decided here, not by what is idle.
         .with_idle_connection_timeout(Duration::from_secs(u64::from(u32::MAX)));
-    let transport = transport(keypair, dns)?;
+    let transport = transport(keypair, dns, &shared.counts)?;
     Ok(Swarm::new(transport, behaviour, PeerId::from(keypair.public()), config))
 }
 
@@ -79,21 +92,21 @@ pub(crate) fn swarm(shared: &Shared, keypair: &Keypair, peers_max: u32, dns: &[I
 ///
 /// Spec: phase0/p2p-interface.md, "Transport". The specification asks for mplex as well; the field has left it, and it
 /// has no flow control, so that it is left out.
-fn transport(keypair: &Keypair, dns: &[IpAddr]) -> Result<Boxed<(PeerId, StreamMuxerBox)>> {
+fn transport(keypair: &Keypair, dns: &[IpAddr], counts: &Counts) -> Result<Boxed<(PeerId, StreamMuxerBox)>> {
     if let Some(servers) = servers(dns) {
-        let transport = dns::tokio::Transport::custom(plain(keypair)?, servers, dns::ResolverOpts::default());
+        let transport = dns::tokio::Transport::custom(plain(keypair, counts)?, servers, dns::ResolverOpts::default());
         return Ok(transport.boxed());
     }
-    match dns::tokio::Transport::system(plain(keypair)?) {
+    match dns::tokio::Transport::system(plain(keypair, counts)?) {
         Ok(transport) => Ok(transport.boxed()),
         Err(error) => {
             tracing::warn!(%error, "the system names no DNS servers, so peers with names are not found; give --dns");
-            plain(keypair)
+            plain(keypair, counts)
         }
     }
 }
 
-fn plain(keypair: &Keypair) -> Result<Boxed<(PeerId, StreamMuxerBox)>> {
+fn plain(keypair: &Keypair, counts: &Counts) -> Result<Boxed<(PeerId, StreamMuxerBox)>> {
     let mut quic = quic::Config::new(keypair);
     quic.max_stream_data = QUIC_STREAM_BYTES;
     quic.max_connection_data = QUIC_CONNECTION_BYTES;
@@ -110,9 +123,14 @@ fn plain(keypair: &Keypair) -> Result<Boxed<(PeerId, StreamMuxerBox)>> {
         .authenticate(noise)
         .multiplex(yamux)
         .timeout(CONNECT_TIME);
-    let both = quic.or_transport(tcp).map(|either, _| match either {
-        Either::Left((peer, muxer)) => (peer, StreamMuxerBox::new(muxer)),
-        Either::Right((peer, muxer)) => (peer, StreamMuxerBox::new(muxer)),
+    let traffic = Transport::ALL.map(|transport| Arc::clone(counts.traffic(transport)));
+    let both = quic.or_transport(tcp).map(move |either, _| {
+        let (peer, muxer, transport) = match either {
+            Either::Left((peer, muxer)) => (peer, StreamMuxerBox::new(muxer), Transport::Quic),
+            Either::Right((peer, muxer)) => (peer, StreamMuxerBox::new(muxer), Transport::Tcp),
+        };
+        let traffic = Arc::clone(&traffic[transport as usize]);
+        (peer, StreamMuxerBox::new(Metered::new(muxer, traffic)))
     });
     Ok(both.boxed())
 }

@@ -26,6 +26,7 @@ use libp2p::{Multiaddr, PeerId};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
@@ -161,6 +162,13 @@ impl Discovery {
     pub fn listen_addresses(&self) -> &[SocketAddr] {
         &self.listen
     }
+}
+
+/// Bytes of packets that discovery has received and sent since the start.
+pub fn bytes() -> (u64, u64) {
+    let counts = Discv5::raw_metrics();
+    let load = |count: &AtomicUsize| count.load(Ordering::Relaxed) as u64;
+    (load(&counts.bytes_recv), load(&counts.bytes_sent))
 }
 
 /// Binds the sockets and makes the first record. `unix_seconds` is the time, for sequence numbers that were lost. To be

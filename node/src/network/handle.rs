@@ -1,12 +1,14 @@
 //! The network as the rest of the node has it.
 
+use super::counts::{Counts, Figures, PeerKind};
 use super::peer::{Chunk, Offence, Outgoing, PeerView, Peers, Request, RequestError};
 use super::rpc::ask;
-use super::shared::{Command, Counts, Shared, lock};
+use super::shared::{Command, Shared, lock};
 use crate::api::{self, CommitteeSubscription, Identity, Network, SyncSubscription};
 use futures_util::future::BoxFuture;
 use libp2p::{Multiaddr, PeerId};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// A running network. Clones are the same one.
 #[derive(Clone, Debug)]
@@ -52,6 +54,10 @@ impl Peers for NetworkHandle {
         self.0.tell(Command::Offence(peer, offence));
     }
 
+    fn may_backfill(&self) -> bool {
+        self.0.may_backfill.load(Ordering::Relaxed)
+    }
+
     fn publish(&self, outgoing: Outgoing) {
         if self.0.outgoing.try_send(outgoing).is_err() {
             self.0.count(|counts| &counts.unpublished);
@@ -74,6 +80,24 @@ impl Network for NetworkHandle {
 
     fn peers(&self) -> Vec<api::Peer> {
         lock(&self.0.local).book.clone()
+    }
+
+    fn notices(&self) -> Vec<String> {
+        lock(&self.0.local).notices.clone()
+    }
+
+    fn figures(&self) -> Figures {
+        let kind = |connected: &super::shared::Connected| PeerKind {
+            inbound: connected.inbound,
+            transport: connected.transport,
+            client: connected.client,
+        };
+        let peers = self.0.peers();
+        let peers = peers.values().filter(|connected| connected.status.is_some());
+        Figures {
+            peers: peers.map(kind).collect(),
+            counts: Arc::clone(&self.0.counts),
+        }
     }
 
     fn is_syncing(&self) -> bool {

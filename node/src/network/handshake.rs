@@ -172,6 +172,11 @@ fn custody_columns(shared: &Shared, peer: PeerId, metadata: &MetaData) -> Arc<[C
 ///
 /// Spec: phase0/p2p-interface.md, "The discovery domain: discv5"; EIP-778, identity scheme v4.
 pub(crate) fn node_id(peer: &PeerId) -> Option<U256> {
+    raw_node_id(peer).map(U256::from_be_bytes)
+}
+
+/// The same as bytes.
+pub(crate) fn raw_node_id(peer: &PeerId) -> Option<[u8; 32]> {
     /// The multihash that holds its content itself.
     const IDENTITY: u64 = 0;
     let multihash = peer.as_ref();
@@ -183,7 +188,7 @@ pub(crate) fn node_id(peer: &PeerId) -> Option<U256> {
     let hash = Keccak256::digest(&point[1..]);
     let mut id = [0; 32];
     id.copy_from_slice(&hash);
-    Some(U256::from_be_bytes(id))
+    Some(id)
 }
 
 impl Shared {

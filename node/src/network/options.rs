@@ -25,10 +25,14 @@ pub struct NetworkOptions {
     pub bootnodes: Vec<Enr>,
     /// Peers that are always dialled, and where.
     pub static_peers: Vec<(PeerId, Vec<Multiaddr>)>,
+    /// Peers for whom no limit, score or ban holds; they are not dialled for that.
+    pub trusted_peers: Vec<PeerId>,
     /// The folder of the key, the sequence numbers and the peers of the last time.
     pub folder: PathBuf,
     /// How many peers are wanted.
     pub target_peers: usize,
+    /// Megabits a second, each way, above which what can be spared is not done; no ceiling if none.
+    pub max_bandwidth: Option<u64>,
     /// Whether all columns are kept.
     pub supernode: bool,
     /// The servers that resolve names; the system's if none is given.
@@ -51,8 +55,10 @@ impl Default for NetworkOptions {
             allow_private: false,
             bootnodes: Vec::new(),
             static_peers: Vec::new(),
+            trusted_peers: Vec::new(),
             folder: PathBuf::from("network"),
             target_peers: TARGET_PEERS,
+            max_bandwidth: None,
             supernode: false,
             dns: Vec::new(),
             discovery: true,
@@ -94,6 +100,15 @@ pub fn static_peer(text: &str) -> Result<(PeerId, Vec<Multiaddr>)> {
     }
 }
 
+/// Reads a trusted peer: its id, or what a static peer is given by.
+pub fn trusted_peer(text: &str) -> Result<PeerId> {
+    if let Ok(peer) = text.parse() {
+        return Ok(peer);
+    }
+    let (peer, _) = static_peer(text).map_err(|error| anyhow!("{error:#}; and it is no peer id such as 16Uiu2…"))?;
+    Ok(peer)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,6 +120,11 @@ mod tests {
         assert_eq!((peer, addresses.len()), (id, 1));
         for bad in ["/ip4/127.0.0.1/tcp/9000", "x", "", "enr:abc", &format!("/p2p/{id}")] {
             assert!(static_peer(bad).is_err(), "{bad}");
+            assert!(trusted_peer(bad).is_err(), "{bad}");
+        }
+        let address = format!("/ip4/127.0.0.1/tcp/9000/p2p/{id}");
+        for good in [id.to_string(), address] {
+            assert_eq!(trusted_peer(&good).unwrap(), id);
         }
     }
 

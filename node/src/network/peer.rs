@@ -125,6 +125,11 @@ pub trait Peers: Debug + Send + Sync {
     /// Tells what a peer did. It decides nothing here: scores and bans are the network's.
     fn report(&self, peer: PeerId, offence: Offence);
 
+    /// Whether history may be fetched now, as far as a ceiling of bandwidth is concerned.
+    fn may_backfill(&self) -> bool {
+        true
+    }
+
     /// Sends to all. Returns at once; what does not fit into the queue is dropped and counted.
     fn publish(&self, outgoing: Outgoing);
 }

@@ -1,16 +1,23 @@
 //! The task that owns the swarm: it listens and dials, opens streams, publishes, and takes in what the swarm tells.
 
+use super::addresses::ip_of;
 use super::behaviour::{Behaviour, BehaviourEvent, swarm};
-use super::book::{Book, Drop, Goodbye, Limits, Wanted, memory};
+use super::book::{BAN_TIME, Book, Drop, GoodDeed, Goodbye, Limits, Reach, Wanted, memory};
 use super::bootnodes::built_in;
+use super::ceiling::{Ceiling, Totals};
+use super::counts::{Transport, client_of};
 use super::discovery::{self, Discovery, Found, Search};
 use super::enr::{Announced, ForkPoint, Ports};
+use super::gossip::decode::is_small;
 use super::gossip::intake::{Came, Intake};
+use super::gossip::params::THRESHOLDS;
 use super::gossip::topics::Topic;
 use super::handle::NetworkHandle;
-use super::handshake::keep;
+use super::handshake::{self, keep};
+use super::light::send_when_due;
 use super::membership::Membership;
 use super::node_key::{NodeKey, Sequence, node_id_number};
+use super::notices::Notice;
 use super::options::NetworkOptions;
 use super::peer::{Offence, Outgoing};
 use super::publish::encode;
@@ -20,25 +27,29 @@ use super::subnet_set::SubnetSet;
 use super::subnets::{Subnets, column_subnets};
 use crate::chain::Chain;
 use crate::clock::unix_seconds;
+use crate::light::Light;
 use crate::stop::Stop;
 use anyhow::{Context as _, Result, anyhow};
-use consensus::Fork;
 use consensus::config::public_network;
 use consensus::ssz::Ssz;
 use consensus::types::MetaData;
+use consensus::{Fork, Invalid};
+use discv5::enr::NodeId;
 use futures_util::StreamExt as _;
 use futures_util::future::join_all;
-use libp2p::gossipsub::{self, IdentTopic, MessageAcceptance, PublishError};
+use libp2p::gossipsub::{self, IdentTopic, MessageAcceptance, MessageId, PublishError};
 use libp2p::multiaddr::Protocol;
-use libp2p::swarm::SwarmEvent;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
+use libp2p::swarm::{ListenError, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, Swarm, identify};
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use storage::Storage;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
 /// Commands that may wait: a verdict for every message that may be under way, and some besides.
 const COMMANDS_MAX: usize = 8192;
@@ -65,6 +76,7 @@ const CONNECTIONS_SPARE: usize = 8;
 pub async fn start(
     chain: &Chain,
     storage: &Storage,
+    light: &Arc<Light>,
     key: &NodeKey,
     options: NetworkOptions,
     stop: Stop,
@@ -81,10 +93,12 @@ pub async fn start(
         listening: Vec::new(),
         discovery: Vec::new(),
         book: Vec::new(),
+        notices: Vec::new(),
     };
     let shared = Arc::new(Shared::new(
         chain.clone(),
         storage.clone(),
+        Arc::clone(light),
         me,
         local,
         commands,
@@ -98,9 +112,15 @@ pub async fn start(
     for (peer, addresses) in options.static_peers.iter().filter(|(peer, _)| *peer != me) {
         book.add_static(*peer, addresses.clone());
     }
-    let connections = book.limits().max + options.static_peers.len() + CONNECTIONS_SPARE;
-    let connections = u32::try_from(connections).unwrap_or(u32::MAX);
-    let mut swarm = swarm(&shared, &key.keypair(), connections, &options.dns)?;
+    for peer in options.trusted_peers.iter().filter(|peer| **peer != me) {
+        book.trust(*peer);
+    }
+    let exempt = options.static_peers.len() + options.trusted_peers.len();
+    let connections = u32::try_from(book.limits().max + exempt + CONNECTIONS_SPARE).unwrap_or(u32::MAX);
+    let ceiling = options
+        .max_bandwidth
+        .map(|megabits| Ceiling::new(megabits, options.target_peers));
+    let mut swarm = swarm(&shared, &key.keypair(), book, connections, &options.dns)?;
     listen(&mut swarm, &shared, &options).await?;
     let (discovery, found) = if options.discovery {
         let started = discover(&shared, key, &options, network, allow_private, &stop).await?;
@@ -113,8 +133,9 @@ pub async fn start(
         swarm,
         shared: Arc::clone(&shared),
         membership,
-        book,
-        started: Instant::now(),
+        unreachable: Notice::default(),
+        other_schedule: Notice::default(),
+        is_public: network.is_some(),
         wanted: Wanted {
             subnets: SubnetSet::EMPTY,
             per_subnet: PEERS_PER_SUBNET,
@@ -122,8 +143,10 @@ pub async fn start(
         discovery,
         folder: options.folder,
         groups,
+        ceiling,
     };
     service.tick();
+    tokio::spawn(send_when_due(shared.clone(), stop.clone()));
     tokio::spawn(service.run(commands_end, outgoing_end, found, stop));
     Ok(NetworkHandle(shared))
 }
@@ -225,14 +248,19 @@ struct Service {
     shared: Arc<Shared>,
     intake: Intake,
     membership: Membership,
-    book: Book,
-    started: Instant,
+    /// That nobody calls, and what to do.
+    unreachable: Notice,
+    /// That most of the network plans other forks.
+    other_schedule: Notice,
+    /// Whether this is one of the public networks.
+    is_public: bool,
     /// Where peers are wanted.
     wanted: Wanted,
     discovery: Option<Discovery>,
     folder: PathBuf,
     /// Groups of columns that are kept, as was told last.
     groups: u64,
+    ceiling: Option<Ceiling>,
 }
 
 /// The next find of discovery; never without it.
@@ -262,7 +290,7 @@ impl Service {
                 Some(outgoing) = outgoing.recv() => self.publish(&outgoing),
                 found = next_found(&mut found) => {
                     let now = self.now();
-                    self.book.discovered(found.peer, Some(found.record), found.addresses, found.subnets, now);
+                    self.book().discovered(found.peer, Some(found.record), found.addresses, found.subnets, now);
                 }
                 _ = ticks.tick() => self.tick(),
                 () = stop.stopped() => break,
@@ -273,12 +301,17 @@ impl Service {
 
     /// The time since the start, as the book counts it.
     fn now(&self) -> Duration {
-        self.started.elapsed()
+        self.swarm.behaviour().gate.now()
+    }
+
+    fn book(&mut self) -> &mut Book {
+        &mut self.swarm.behaviour_mut().gate.book
     }
 
     /// Says goodbye to all, for a short time.
     async fn end(mut self, mut commands: mpsc::Receiver<Command>) {
-        let remembered = self.book.remembered(self.now());
+        let now = self.now();
+        let remembered = self.book().remembered(now);
         if !remembered.is_empty()
             && let Err(error) = memory::store(&self.folder, &remembered)
         {
@@ -308,34 +341,115 @@ impl Service {
 
     fn tick(&mut self) {
         self.update();
-        let now = self.now();
-        for Drop { peer, reason } in self.book.tick(&self.wanted, now) {
+        self.keep_to_ceiling();
+        self.look_after_scores();
+        let (now, wanted) = (self.now(), self.wanted);
+        for Drop { peer, reason } in self.book().tick(&wanted, now) {
             self.leave(peer, reason.code());
         }
-        for dial in self.book.next_dials(&self.wanted, now) {
+        for dial in self.book().next_dials(&wanted, now) {
             let options = DialOpts::peer_id(dial.peer)
                 .condition(PeerCondition::DisconnectedAndNotDialing)
                 .addresses(dial.addresses);
             if let Err(error) = self.swarm.dial(options.build()) {
                 tracing::debug!(peer = %dial.peer, "not dialled: {error}");
-                self.book.dial_failed(dial.peer, now);
+                self.book().dial_failed(dial.peer, now);
             }
         }
+        let book = &self.swarm.behaviour().gate.book;
         if let Some(discovery) = &self.discovery {
             discovery.search(Search {
-                peers: self.book.missing(),
-                subnets: self.book.lacking(&self.wanted),
+                peers: book.missing(),
+                subnets: book.lacking(&wanted),
             });
         }
-        let book = self.book.peers();
-        for (peer, connected) in self.shared.peers().iter_mut() {
-            connected.score = self.book.score(peer, now);
-        }
+        let peers = book.peers();
+        self.look_at_notices();
         let mut local = lock(&self.shared.local);
-        local.book = book;
+        local.book = peers;
+        local.notices = [&self.unreachable, &self.other_schedule]
+            .into_iter()
+            .filter_map(|notice| notice.text().map(str::to_owned))
+            .collect();
         if let Some(discovery) = &self.discovery {
             local.enr = discovery.record().to_base64();
             local.discovery = discovery.listen_addresses().iter().map(|at| udp_address(*at)).collect();
+        }
+    }
+
+    /// Looks at what was sent and received, and says what has to give way.
+    fn keep_to_ceiling(&mut self) {
+        let now = self.now();
+        let Some(ceiling) = &mut self.ceiling else { return };
+        let counts = &self.shared.counts;
+        let (received, sent) = counts.bytes();
+        let totals = Totals {
+            received,
+            sent,
+            served: counts.served.load(Ordering::Relaxed),
+        };
+        let allowance = ceiling.note(totals, now);
+        self.shared.spare.limit(allowance.serve);
+        let may_backfill = self.shared.may_backfill.swap(allowance.backfill, Ordering::Relaxed);
+        if may_backfill != allowance.backfill {
+            let state = if may_backfill { "waits" } else { "goes on" };
+            tracing::info!("history {state}: the line's ceiling of bandwidth (--max-bandwidth)");
+        }
+        let before = self.book().limits().target;
+        if before != allowance.peers {
+            let peers = allowance.peers;
+            tracing::info!(
+                "{peers} peers are wanted instead of {before}: the line's ceiling of bandwidth (--max-bandwidth)"
+            );
+            self.book().set_target(peers);
+        }
+    }
+
+    /// Tells sync and gossip how well each peer has done, and cuts those to whom gossip does not listen any more.
+    fn look_after_scores(&mut self) {
+        let now = self.now();
+        let peers: Vec<PeerId> = self.shared.peers().keys().copied().collect();
+        let mut unheard = Vec::new();
+        for peer in peers {
+            let score = self.book().score(&peer, now);
+            if let Some(connected) = self.shared.peers().get_mut(&peer) {
+                connected.score = score;
+            }
+            let is_exempt = self.book().is_exempt(&peer);
+            let gossipsub = &mut self.swarm.behaviour_mut().gossipsub;
+            gossipsub.set_application_score(&peer, f64::from(score.min(0)));
+            let of_gossip = gossipsub.peer_score(&peer).unwrap_or(0.0);
+            if of_gossip < THRESHOLDS.graylist_threshold && !is_exempt {
+                unheard.push(peer);
+            }
+        }
+        for peer in unheard {
+            let why = "its gossip was so often wrong that nobody listens to it";
+            self.on_offence(peer, &Offence::Invalid(Invalid::new("gossip score", why.to_owned())));
+        }
+    }
+
+    /// What the operator should know of the network.
+    fn look_at_notices(&mut self) {
+        let Some(discovery) = &self.discovery else { return };
+        let now = self.now();
+        let alarm = discovery.alarm();
+        if self.other_schedule.set(alarm, now)
+            && let Some(text) = self.other_schedule.text()
+        {
+            tracing::error!("{text}");
+        }
+        // Peers of a private network stand behind no router of the operator's.
+        let advice = if self.is_public {
+            let reach = reach(discovery, &lock(&self.shared.local).listening);
+            self.swarm.behaviour().gate.book.inbound_advice(&reach, now)
+        } else {
+            None
+        };
+        if self.unreachable.set(advice, now)
+            && let Some(text) = self.unreachable.text()
+        {
+            tracing::warn!("{text}");
         }
     }
 
@@ -382,11 +496,15 @@ impl Service {
                     self.swarm.behaviour_mut().streams.open(peer, open);
                 }
             }
-            Command::Validated(id, peer, acceptance) => {
-                let gossipsub = &mut self.swarm.behaviour_mut().gossipsub;
-                gossipsub.report_message_validation_result(&id, &peer, acceptance);
+            Command::Validated(id, peer, topic, acceptance) => self.on_validated(&id, peer, topic, acceptance),
+            Command::Answered(peer) => {
+                let now = self.now();
+                self.book().praise(peer, GoodDeed::Answered, now);
             }
-            Command::Status(peer) => self.book.handshaken(peer, self.now()),
+            Command::Status(peer) => {
+                let now = self.now();
+                self.book().handshaken(peer, now);
+            }
             Command::MetaData(peer, metadata) => {
                 let columns = self
                     .shared
@@ -395,7 +513,7 @@ impl Service {
                     .map(|connected| Arc::clone(&connected.columns));
                 let columns = column_subnets(self.shared.config(), &columns.unwrap_or_default());
                 let subnets = SubnetSet::of_bits(&metadata.attnets, &metadata.syncnets).union(columns);
-                self.book.set_subnets(peer, subnets);
+                self.book().set_subnets(peer, subnets);
             }
             Command::Left(peer, reason) => {
                 tracing::debug!(%peer, reason, "a peer said goodbye");
@@ -438,13 +556,35 @@ impl Service {
         });
     }
 
+    /// A verdict on a message of gossip: tells gossipsub, and what it means for the peer that brought it.
+    fn on_validated(&mut self, id: &MessageId, peer: PeerId, topic: Topic, acceptance: MessageAcceptance) {
+        let is_accepted = matches!(acceptance, MessageAcceptance::Accept);
+        let is_rejected = matches!(acceptance, MessageAcceptance::Reject);
+        let gossipsub = &mut self.swarm.behaviour_mut().gossipsub;
+        gossipsub.report_message_validation_result(id, &peer, acceptance);
+        if is_rejected {
+            self.on_offence(peer, &Offence::Wrong("an invalid message of gossip"));
+        } else if is_accepted && !is_small(topic) {
+            // Votes are so many that merit could be had by the thousand.
+            let now = self.now();
+            self.book().praise(peer, GoodDeed::First, now);
+        }
+    }
+
     fn on_offence(&mut self, peer: PeerId, offence: &Offence) {
         tracing::debug!(%peer, ?offence, "a peer did wrong");
         let now = self.now();
-        let drop = self.book.report(peer, offence, now);
-        let score = f64::from(self.book.score(&peer, now).min(0));
+        let drop = self.book().report(peer, offence, now);
+        let score = f64::from(self.book().score(&peer, now).min(0));
         self.swarm.behaviour_mut().gossipsub.set_application_score(&peer, score);
+        if self.book().is_banned(&peer, now)
+            && *offence != Offence::OtherChain
+            && let (Some(discovery), Some(node)) = (&self.discovery, handshake::raw_node_id(&peer))
+        {
+            discovery.ban(NodeId::new(&node), BAN_TIME);
+        }
         if let Some(Drop { peer, reason }) = drop {
+            self.shared.count(|counts| &counts.cut);
             self.leave(peer, reason.code());
         }
     }
@@ -452,8 +592,11 @@ impl Service {
     /// A connection to a peer to which there was none.
     fn on_connected(&mut self, peer: PeerId, address: Multiaddr, inbound: bool) {
         tracing::debug!(%peer, %address, inbound, "connected");
-        let admitted = self.book.admit(peer, &address, inbound, self.now());
-        self.shared.peers().insert(peer, Connected::new());
+        let now = self.now();
+        let admitted = self.book().admit(peer, &address, inbound, now);
+        self.shared
+            .peers()
+            .insert(peer, Connected::new(inbound, Transport::of(&address)));
         match admitted {
             Ok(()) => {
                 tokio::spawn(keep(Arc::clone(&self.shared), peer, inbound));
@@ -494,8 +637,7 @@ impl Service {
                 if let identify::Event::Received { peer_id, info, .. } = event
                     && let Some(connected) = self.shared.peers().get_mut(&peer_id)
                 {
-                    // A name, not a novel.
-                    connected.agent = info.agent_version.chars().take(128).collect();
+                    connected.client = client_of(&info.agent_version);
                 }
             }
             SwarmEvent::ConnectionEstablished {
@@ -515,13 +657,23 @@ impl Service {
             } => {
                 tracing::debug!(peer = %peer_id, ?cause, "disconnected");
                 self.shared.peers().remove(&peer_id);
-                self.book.disconnected(peer_id, self.now());
+                let now = self.now();
+                self.book().disconnected(peer_id, now);
             }
             SwarmEvent::OutgoingConnectionError { peer_id, error, .. } => {
                 tracing::debug!(peer = ?peer_id, "cannot connect: {error}");
                 if let Some(peer) = peer_id {
-                    self.book.dial_failed(peer, self.now());
+                    let now = self.now();
+                    self.book().dial_failed(peer, now);
                 }
+            }
+            SwarmEvent::IncomingConnectionError {
+                error: ListenError::Denied { cause },
+                send_back_addr,
+                ..
+            } => {
+                self.shared.count(|counts| &counts.turned_away);
+                tracing::debug!(from = %send_back_addr, "a caller was turned away: {cause}");
             }
             SwarmEvent::NewListenAddr { address, .. } => {
                 let mut local = lock(&self.shared.local);
@@ -547,19 +699,22 @@ impl Service {
                 message,
             } => {
                 let parsed = Topic::parse(message.topic.as_str(), &self.shared.digests, self.shared.config());
-                let verdict = match parsed {
-                    Some((era, topic)) => self.intake.take(Came {
-                        id: message_id.clone(),
-                        source: propagation_source,
-                        topic,
-                        era,
-                        data: message.data,
-                    }),
-                    None => Some(MessageAcceptance::Reject),
-                };
-                if let Some(verdict) = verdict {
+                let Some((era, topic)) = parsed else {
+                    // Nobody joins such a topic, and its messages are not decompressed.
                     let gossipsub = &mut self.swarm.behaviour_mut().gossipsub;
-                    gossipsub.report_message_validation_result(&message_id, &propagation_source, verdict);
+                    let wrong = MessageAcceptance::Reject;
+                    gossipsub.report_message_validation_result(&message_id, &propagation_source, wrong);
+                    return;
+                };
+                let verdict = self.intake.take(Came {
+                    id: message_id.clone(),
+                    source: propagation_source,
+                    topic,
+                    era,
+                    data: message.data,
+                });
+                if let Some(verdict) = verdict {
+                    self.on_validated(&message_id, propagation_source, topic, verdict);
                 }
             }
             gossipsub::Event::GossipsubNotSupported { peer_id } => {
@@ -572,6 +727,29 @@ impl Service {
 }
 
 /// An address of discovery as the API shows it. Spec: beacon-APIs, `discovery_addresses`.
-fn udp_address(at: std::net::SocketAddr) -> String {
+fn udp_address(at: SocketAddr) -> String {
     Multiaddr::from(at.ip()).with(Protocol::Udp(at.port())).to_string()
+}
+
+/// Where the node listens, and where others see it.
+fn reach(discovery: &Discovery, listening: &[Multiaddr]) -> Reach {
+    let tcp = port_of(listening, |part| match part {
+        Protocol::Tcp(port) => Some(*port),
+        _ => None,
+    });
+    let quic = port_of(listening, |part| match part {
+        Protocol::Udp(port) => Some(*port),
+        _ => None,
+    });
+    let record = discovery.record();
+    let udp = discovery.listen_addresses().first().map_or(0, SocketAddr::port);
+    Reach {
+        ports: Ports {
+            discovery: udp,
+            tcp: tcp.unwrap_or(udp),
+            quic,
+        },
+        local: listening.iter().filter_map(ip_of).collect(),
+        external: record.ip4().map(IpAddr::V4).or(record.ip6().map(IpAddr::V6)),
+    }
 }

@@ -1,19 +1,22 @@
 //! What the tasks of the network share: the peers that are connected, and ways to the swarm.
 
+use super::counts::{Counts, Transport, client_of};
 use super::digests::Digests;
-use super::light::Light;
+use super::gossip::topics::Topic;
 use super::peer::{Offence, Outgoing};
 use super::rpc::protocol::{MAX_CONCURRENT_REQUESTS, Protocol};
 use super::rpc::rate::Bucket;
 use super::rpc::streams::Open;
 use crate::api::{CommitteeSubscription, SyncSubscription};
 use crate::chain::Chain;
+use crate::light::Light;
 use consensus::Config;
+use consensus::gossip::Seen;
 use consensus::types::{ColumnIndex, Epoch, MetaData, Root, Slot, Status};
 use libp2p::gossipsub::{MessageAcceptance, MessageId};
 use libp2p::{Multiaddr, PeerId};
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use storage::Storage;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -39,7 +42,9 @@ pub(crate) enum Command {
     /// A stream is wanted.
     Open(PeerId, Open),
     /// The verdict on a message of gossip.
-    Validated(MessageId, PeerId, MessageAcceptance),
+    Validated(MessageId, PeerId, Topic, MessageAcceptance),
+    /// A peer has answered a request as it should.
+    Answered(PeerId),
     /// A peer has told its status; it is on our chain.
     Status(PeerId),
     /// A peer has told its metadata.
@@ -73,8 +78,12 @@ pub(crate) struct Connected {
     pub(crate) score: i32,
     /// Whether it is being shown out.
     pub(crate) leaving: bool,
-    /// The program it says it is.
-    pub(crate) agent: String,
+    /// The program it says it is, as one of few names.
+    pub(crate) client: &'static str,
+    /// Whether it called us.
+    pub(crate) inbound: bool,
+    /// How it is connected.
+    pub(crate) transport: Transport,
     /// Places of our requests, and who waits for one.
     ours: HashMap<Protocol, (Arc<Semaphore>, Arc<Semaphore>)>,
     /// The same of its requests.
@@ -84,7 +93,7 @@ pub(crate) struct Connected {
 }
 
 impl Connected {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(inbound: bool, transport: Transport) -> Self {
         Connected {
             status: None,
             metadata: None,
@@ -92,7 +101,9 @@ impl Connected {
             columns: Arc::from([]),
             score: 0,
             leaving: false,
-            agent: String::new(),
+            client: client_of(""),
+            inbound,
+            transport,
             ours: HashMap::new(),
             theirs: HashMap::new(),
             bucket: Arc::default(),
@@ -125,23 +136,8 @@ pub(crate) struct Local {
     pub(crate) discovery: Vec<String>,
     /// All peers that are known, as the API shows them.
     pub(crate) book: Vec<crate::api::Peer>,
-}
-
-/// What has been counted since the start.
-#[derive(Debug, Default)]
-pub struct Counts {
-    /// Messages of gossip that came.
-    pub gossip: AtomicU64,
-    /// Those that were dropped since too many were being checked.
-    pub gossip_dropped: AtomicU64,
-    /// Messages that were sent to all.
-    pub published: AtomicU64,
-    /// What was to be sent and did not fit into the queue.
-    pub unpublished: AtomicU64,
-    /// Requests of peers that were answered.
-    pub answered: AtomicU64,
-    /// Requests to peers.
-    pub asked: AtomicU64,
+    /// What the operator should know.
+    pub(crate) notices: Vec<String>,
 }
 
 /// See the module.
@@ -154,9 +150,15 @@ pub(crate) struct Shared {
     pub(crate) outgoing: mpsc::Sender<Outgoing>,
     pub(crate) peers: Mutex<HashMap<PeerId, Connected>>,
     pub(crate) local: Mutex<Local>,
-    pub(crate) counts: Counts,
-    pub(crate) light: Light,
+    pub(crate) counts: Arc<Counts>,
+    pub(crate) light: Arc<Light>,
+    /// Updates for light clients that were passed on.
+    pub(crate) updates_seen: Mutex<Seen>,
     pub(crate) serving: Arc<Semaphore>,
+    /// What is left for answers made of what is stored, under a ceiling of bandwidth.
+    pub(crate) spare: Bucket,
+    /// Whether a ceiling of bandwidth leaves room for history.
+    pub(crate) may_backfill: AtomicBool,
     reads: Arc<Semaphore>,
 }
 
@@ -175,6 +177,7 @@ impl Shared {
     pub(crate) fn new(
         chain: Chain,
         storage: Storage,
+        light: Arc<Light>,
         me: PeerId,
         local: Local,
         commands: mpsc::Sender<Command>,
@@ -191,9 +194,12 @@ impl Shared {
             outgoing,
             peers: Mutex::default(),
             local: Mutex::new(local),
-            counts: Counts::default(),
-            light: Light::default(),
+            counts: Arc::default(),
+            light,
+            updates_seen: Mutex::default(),
             serving: Arc::new(Semaphore::new(SERVED_MAX)),
+            spare: Bucket::endless(),
+            may_backfill: AtomicBool::new(true),
             reads: Arc::new(Semaphore::new(READS_MAX)),
         }
     }

@@ -39,6 +39,8 @@ pub struct SyncStatus {
     pub syncing: bool,
     /// The slot that it wants to reach.
     pub target_slot: Slot,
+    /// How fast the head moves towards it: slots a second over the last minute, in thousandths.
+    pub rate_milli: u64,
 }
 
 /// How many slots behind its peers a node may be and still count as synced: what comes by gossip and lookups within a
@@ -232,7 +234,8 @@ impl Syncing {
                 .spawn(async move { Done::LookedUp(root, lookup::look_up(&fetcher, root, from).await) });
         }
         self.tell(now_ms, &local, &views);
-        if !self.chain().sync_status().syncing && now_ms >= self.backfill_after_ms {
+        let may_backfill = now_ms >= self.backfill_after_ms && self.fetcher.asker.all().may_backfill();
+        if may_backfill && !self.chain().sync_status().syncing {
             self.start_backfill();
         }
     }
@@ -448,6 +451,7 @@ impl Syncing {
         let status = SyncStatus {
             syncing: behind.is_some() || lonely,
             target_slot: behind.map_or(local.head_slot, |target| target.slot),
+            rate_milli: behind.map_or(0, |_| self.progress.rate_milli(now_ms)),
         };
         self.chain().sync.send_if_modified(|known| {
             let changed = *known != status;

@@ -79,6 +79,12 @@ impl Progress {
         (head.saturating_sub(*slot), now_ms.saturating_sub(*since).max(1))
     }
 
+    /// Slots a second over the last minute, in thousandths.
+    pub(crate) fn rate_milli(&self, now_ms: u64) -> u64 {
+        let (slots, ms) = self.rate(now_ms);
+        slots.saturating_mul(1_000_000) / ms
+    }
+
     /// Whether nothing has moved for a while.
     pub(crate) fn is_still(&self, now_ms: u64) -> bool {
         let last = self.samples.back();
@@ -138,6 +144,7 @@ mod tests {
         let told = progress.sentence(20_000, 7500, 12, Cause::NoPeers);
         let expected = "syncing: slot 300 of 7500, 7200 behind, 10.0 slots a second, 12 min 0 s left, 12 peers have it";
         assert_eq!(told.as_deref(), Some(expected));
+        assert_eq!(progress.rate_milli(20_000), 10_000);
         assert_eq!(progress.sentence(29_999, 7500, 12, Cause::NoPeers), None);
         assert!(progress.sentence(30_000, 7500, 12, Cause::NoPeers).is_some());
     }

@@ -166,7 +166,7 @@ impl Node {
         }
     }
 
-    fn sign(&self, domain: DomainType, epoch: Epoch, root: Root, signer: ValidatorIndex) -> BLSSignature {
+    pub(crate) fn sign(&self, domain: DomainType, epoch: Epoch, root: Root, signer: ValidatorIndex) -> BLSSignature {
         let state = &self.running.chain.snapshot().head_state;
         let signing_root = signing_root_of(root, get_domain(state, domain, epoch));
         Bytes(interop_secret_key(signer).sign(&signing_root.0).to_bytes())

@@ -1,7 +1,8 @@
 //! A peer that breaks the rules: it is answered as the specification has it, costs little, and is cut.
 
-use super::{networked, wait_for};
-use crate::api::lately;
+use super::villain::Villain;
+use super::{Networked, networked, quiet, status_of, wait_for, with_options};
+use crate::api::{Folder, lately};
 use consensus::Fork;
 use futures_util::StreamExt as _;
 use futures_util::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -9,9 +10,12 @@ use libp2p::core::upgrade::Version;
 use libp2p::identity::Keypair;
 use libp2p::swarm::{Config, Stream, Swarm, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, Transport as _, noise, tcp, yamux};
+use node::network::NetworkOptions;
+use node::network::peer::Peers;
 use node::network::rpc::frames::write_payload;
 use node::network::rpc::protocol::{Protocol, ProtocolId};
 use node::network::rpc::streams::{Behaviour, Open};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
@@ -139,4 +143,56 @@ async fn streams_that_stall_are_few_and_end() {
         let read = tokio::time::timeout(Duration::from_secs(30), stream.read(&mut byte)).await;
         assert!(matches!(read, Ok(Ok(0) | Err(_))), "{read:?}");
     }
+}
+
+/// A node with room for four callers, all of whom have come.
+async fn full(trusted: Vec<PeerId>) -> (Networked, Vec<Villain>) {
+    let folder = Folder::new();
+    let options = NetworkOptions {
+        target_peers: 0,
+        trusted_peers: trusted,
+        ..quiet(&folder)
+    };
+    let node = with_options(Fork::Fulu, lately(), options, folder).await;
+    let mut callers = Vec::new();
+    for _ in 0..4 {
+        callers.push(
+            call(&node, &Keypair::generate_secp256k1())
+                .await
+                .expect("there is room"),
+        );
+    }
+    node.has_peers(4).await;
+    (node, callers)
+}
+
+async fn call(node: &Networked, key: &Keypair) -> Option<Villain> {
+    let (id, addresses) = node.by(false);
+    Villain::dial_as(key, &addresses[0], id, &status_of(node)).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_calls_a_full_node_is_turned_away_at_the_door() {
+    let (node, _callers) = full(Vec::new()).await;
+    let turned_away = || node.network.counts().turned_away.load(Ordering::Relaxed);
+    assert_eq!(turned_away(), 0);
+    assert!(call(&node, &Keypair::generate_secp256k1()).await.is_none());
+    assert_eq!(turned_away(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_trusted_peer_comes_in_where_there_is_no_room() {
+    let friend = Keypair::generate_secp256k1();
+    let (node, _callers) = full(vec![friend.public().to_peer_id()]).await;
+    // While the friend is missing, who calls may be the friend: it is heard, and then shown out.
+    if let Some(mut stranger) = call(&node, &Keypair::generate_secp256k1()).await {
+        stranger.is_cut().await;
+    }
+    let friend = call(&node, &friend).await.expect("a friend is let in");
+    wait_for("the friend", || {
+        let peers = Peers::peers(&node.network);
+        peers.iter().any(|peer| peer.id == friend.id).then_some(())
+    })
+    .await;
+    assert!(friend.is_connected());
 }

@@ -1,13 +1,17 @@
 //! Nodes that run in one process and speak to each other over loopback.
 
+mod assault;
 mod hostile;
 mod together;
+mod villain;
 
 use crate::api::{Folder, Node, node_of_genesis};
 use consensus::Fork;
-use consensus::types::Root;
+use consensus::ssz::Ssz;
+use consensus::types::{Root, Status};
 use libp2p::multiaddr::Protocol;
 use libp2p::{Multiaddr, PeerId};
+use node::network::digests::Digests;
 use node::network::peer::{PeerView, Peers};
 use node::network::{NetworkHandle, NetworkOptions};
 use std::net::{IpAddr, Ipv4Addr};
@@ -77,6 +81,22 @@ impl Networked {
         })
         .await;
     }
+}
+
+/// The status of one who has what this node has.
+pub(crate) fn status_of(node: &Networked) -> Vec<u8> {
+    let chain = &node.node.running.chain;
+    let snapshot = chain.snapshot();
+    let root = snapshot.head_state.genesis_validators_root;
+    let status = Status {
+        fork_digest: Digests::new(chain.config(), root).at(0).digest,
+        finalized_root: Root::default(),
+        finalized_epoch: 0,
+        head_root: snapshot.head.root,
+        head_slot: snapshot.head.slot,
+        earliest_available_slot: 0,
+    };
+    status.encode(Fork::Fulu)
 }
 
 /// Waits for something, for as long as a busy machine may need.

@@ -7,8 +7,10 @@ use consensus::ssz::Ssz;
 use consensus::types::{BeaconBlocksByHead, BeaconBlocksByRange, DataColumnSidecarsByRange};
 use consensus::types::{DataColumnsByRootIdentifier, Root};
 use libp2p::PeerId;
-use node::api::PeerState;
+use node::api::{PeerState, SyncSubscription};
 use node::chain::ChainEvent;
+use node::network::counts::Judged;
+use node::network::gossip::topics::Topic;
 use node::network::peer::{Chunk, Peers, Request, RequestError};
 use node::network::{NetworkHandle, NetworkOptions};
 
@@ -132,6 +134,38 @@ async fn a_node_of_another_chain_is_shown_out() {
     };
     wait_for("its end", || state().filter(|state| *state == PeerState::Disconnected)).await;
     assert!(Peers::peers(&first.network).is_empty() && Peers::peers(&stranger.network).is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn updates_for_light_clients_are_sent_when_due_and_passed_on() {
+    let genesis = lately();
+    let first = networked(Fork::Fulu, genesis, Vec::new()).await;
+    let second = networked(Fork::Fulu, genesis, vec![first.by(false)]).await;
+    first.has_peers(1).await;
+    second.has_peers(1).await;
+    // Only a node with a validator in the sync committee sends; the other compares with its own.
+    let member = SyncSubscription {
+        validator_index: 0,
+        sync_committee_indices: vec![0],
+        until_epoch: 100,
+    };
+    node::api::Network::subscribe_sync_committees(&first.network, vec![member]);
+    let kind = Topic::LightClientOptimisticUpdate.kind();
+    let counts = second.network.counts();
+    for _ in 0..20 {
+        let slot = first.node.now() + 1;
+        first.node.until(slot).await;
+        let root = first.node.propose(slot, true).await;
+        second.follows(root).await;
+        first.node.sync(slot).await;
+        if counts.gossip(kind, Judged::Accepted) > 0 {
+            break;
+        }
+    }
+    assert!(counts.gossip(kind, Judged::Accepted) > 0, "no update was passed on");
+    assert_eq!(counts.gossip(kind, Judged::Rejected), 0);
+    // What was passed on is no news to anybody, and the second has sent none of its own.
+    assert_eq!(first.network.counts().gossip(kind, Judged::Accepted), 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -10,6 +10,7 @@ mod exits;
 mod fallback;
 mod health;
 pub(crate) mod http;
+mod meeting;
 mod node;
 mod shapes;
 mod url;
@@ -20,6 +21,7 @@ pub use events::{Event, Events, HeadEvent};
 pub use exits::{Leaving, PartialWithdrawal};
 pub use fallback::{Answer, Ask, MAX_NODES, Nodes, Unanswered};
 pub use health::Need;
+pub use meeting::Introduction;
 pub use node::Node;
 pub use shapes::{
     AttestationReward, AttestationRewards, AttesterDuty, CommitteeSubscription, Duties, Genesis, IdealReward, Liveness,

@@ -31,6 +31,11 @@ impl Problem {
         Problem::new(StatusCode::NOT_FOUND, message)
     }
 
+    /// It will be possible later.
+    pub(super) fn not_ready(message: impl Into<String>) -> Self {
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, message)
+    }
+
     /// Something here failed.
     pub(super) fn internal(message: impl Into<String>) -> Self {
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, message)

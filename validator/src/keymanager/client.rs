@@ -92,10 +92,19 @@ impl Client {
         }
     }
 
-    /// Deletes a key of the folder and returns its history.
-    pub fn delete(&self, key: &BLSPubkey) -> Result<String> {
+    /// Deletes a key of the folder; its history is had before by [`stop`](Self::stop).
+    pub fn delete(&self, key: &BLSPubkey) -> Result<()> {
+        self.delete_at("/eth/v1/keystores", key)
+    }
+
+    /// Deletes a key that a remote signer has: it stays there, and the client asks for it no more.
+    pub fn delete_remote(&self, key: &BLSPubkey) -> Result<()> {
+        self.delete_at("/eth/v1/remotekeys", key)
+    }
+
+    fn delete_at(&self, path: &str, key: &BLSPubkey) -> Result<()> {
         let body = json!({"pubkeys": [key.to_string()]});
-        let answer = self.call(Method::DELETE, "/eth/v1/keystores", Some(&body))?;
+        let answer = self.call(Method::DELETE, path, Some(&body))?;
         let status = &answer["data"][0];
         if status["status"] != "deleted" {
             let message = status["message"].as_str().unwrap_or_default();
@@ -104,7 +113,7 @@ impl Client {
                 status["status"].as_str().unwrap_or("no status")
             );
         }
-        text(&answer["slashing_protection"])
+        Ok(())
     }
 
     /// Stops a key and returns its history.

@@ -6,6 +6,9 @@
 //!
 //! Changes take effect when their answer is sent, and survive a crash from then on. They are made one at a time.
 //!
+//! It is served from the client's start on, though the client may not know yet when its chain began, for want of a node
+//! that says so. What hangs on the chain is refused until then, with a sentence; a key that comes in waits.
+//!
 //! Spec: keymanager-APIs.
 
 mod answer;
@@ -35,29 +38,44 @@ use consensus::types::BLSPubkey;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 /// The usual port.
 pub const PORT: u16 = 5062;
 /// Nodes have so long to say whether the chain knows keys that come in.
 const STANDING_WITHIN: Duration = Duration::from_secs(5);
+/// Why a client that waits does not know.
+const NO_NODE_YET: &str = "no beacon node has answered since the client's start, so it does not know its chain yet";
 
 /// What requests work on. Clones share it.
 #[derive(Clone)]
 pub(crate) struct Keymanager {
-    ctx: Context,
     signer: Signer,
+    /// What duties have at hand; none as long as no beacon node has said when the chain began.
+    ctx: watch::Receiver<Option<Context>>,
     /// One change at a time: each reads what is there, then writes it, and a keystore takes 256 MiB to open.
     changing: Arc<Semaphore>,
 }
 
 impl Keymanager {
-    pub(crate) fn new(ctx: Context, signer: Signer) -> Self {
+    pub(crate) fn new(signer: Signer, ctx: watch::Receiver<Option<Context>>) -> Self {
         Keymanager {
-            ctx,
             signer,
+            ctx,
             changing: Arc::new(Semaphore::new(1)),
         }
+    }
+
+    /// What duties have at hand, if the client has met a node.
+    fn context(&self) -> Option<Context> {
+        self.ctx.borrow().clone()
+    }
+
+    /// The same for what cannot be done without.
+    fn needed_context(&self) -> Result<Context, Problem> {
+        let message =
+            || format!("{NO_NODE_YET}: see that one of --beacon-nodes runs and can be reached, then ask again");
+        self.context().ok_or_else(|| Problem::not_ready(message()))
     }
 
     /// Runs a change where it may wait for the disk, after those before it. It goes on when the one who asked leaves.
@@ -80,15 +98,19 @@ impl Keymanager {
 
     /// What the chain says of keys that come in, so that one that may run elsewhere does not sign here.
     async fn standings(&self, keys: &[BLSPubkey]) -> BTreeMap<BLSPubkey, Standing> {
-        let now = self.ctx.clock.now();
+        let all = |standing: Standing| keys.iter().map(|key| (*key, standing.clone())).collect();
+        let Some(ctx) = self.context() else {
+            return all(Standing::NoAnswer(NO_NODE_YET.into()));
+        };
+        let now = ctx.clock.now();
         if now.epoch == 0 {
-            return keys.iter().map(|key| (*key, Standing::BeforeStart)).collect();
+            return all(Standing::BeforeStart);
         }
         let ask = Ask {
             within: STANDING_WITHIN,
-            ..self.ctx.ask("the keys' validators", Need::Head, now.slot, 0)
+            ..ctx.ask("the keys' validators", Need::Head, now.slot, 0)
         };
-        match fetch(&self.ctx.nodes, ask, keys).await {
+        match fetch(&ctx.nodes, ask, keys).await {
             Ok(found) => {
                 let mut standings: BTreeMap<_, _> = keys.iter().map(|key| (*key, Standing::NotOnChain)).collect();
                 for info in found {
@@ -98,10 +120,7 @@ impl Keymanager {
                 }
                 standings
             }
-            Err(error) => {
-                let why = error.to_string();
-                keys.iter().map(|key| (*key, Standing::NoAnswer(why.clone()))).collect()
-            }
+            Err(error) => all(Standing::NoAnswer(error.to_string())),
         }
     }
 }

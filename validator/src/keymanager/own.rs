@@ -6,6 +6,7 @@ use super::answer::{Answer, Problem, data, empty};
 use super::keystores::Pubkeys;
 use super::routes::{read, read_keys};
 use crate::beacon::{Ask, Need, Unanswered, ValidatorInfo};
+use crate::context::Context;
 use crate::interchange::Interchange;
 use crate::keys::MAX_KEYS;
 use crate::settings::to_checksum;
@@ -29,7 +30,11 @@ pub(super) async fn list(keymanager: &Keymanager) -> Answer {
         })
         .await?;
     let keys: Vec<BLSPubkey> = records.iter().map(|(_, view)| view.pubkey).collect();
-    let validators = known(keymanager, &keys).await;
+    let ctx = keymanager.context();
+    let validators = match &ctx {
+        Some(ctx) => known(ctx, &keys).await,
+        None => BTreeMap::new(),
+    };
     let entry = |(record, view): (Option<KeyRecord>, crate::signer::KeyView)| {
         let fee_recipient = keymanager.signer.settings(&view.pubkey).fee_recipient;
         let history = record.map(|record| record.history).unwrap_or_default();
@@ -38,7 +43,8 @@ pub(super) async fn list(keymanager: &Keymanager) -> Answer {
         json!({
             "pubkey": view.pubkey.to_string(), "remote_signer": view.remote,
             "state": state_name(view.state), "why": view.why,
-            "may_sign": keymanager.ctx.gate.may_sign(&view.pubkey),
+            "waits_for_node": ctx.is_none(),
+            "may_sign": ctx.as_ref().is_some_and(|ctx| ctx.gate.may_sign(&view.pubkey)),
             "last_block": number(history.last_block), "last_source": number(history.last_source),
             "last_target": number(history.last_target),
             "fee_recipient": fee_recipient.map(|address| to_checksum(&address)),
@@ -50,24 +56,24 @@ pub(super) async fn list(keymanager: &Keymanager) -> Answer {
 }
 
 /// What the chain says of keys now, or said when they were last asked about for their duties, where no node answers.
-async fn known(keymanager: &Keymanager, keys: &[BLSPubkey]) -> BTreeMap<BLSPubkey, ValidatorInfo> {
-    let found = match ask(keymanager, keys).await {
+async fn known(ctx: &Context, keys: &[BLSPubkey]) -> BTreeMap<BLSPubkey, ValidatorInfo> {
+    let found = match ask(ctx, keys).await {
         Ok(found) => found,
         Err(error) => {
             tracing::debug!("keys are listed as they were known before: {error}");
-            keymanager.ctx.validators.borrow().iter().copied().collect()
+            ctx.validators.borrow().iter().copied().collect()
         }
     };
     found.into_iter().map(|info| (info.pubkey, info)).collect()
 }
 
-async fn ask(keymanager: &Keymanager, keys: &[BLSPubkey]) -> Result<Vec<ValidatorInfo>, Unanswered> {
-    let now = keymanager.ctx.clock.now();
+async fn ask(ctx: &Context, keys: &[BLSPubkey]) -> Result<Vec<ValidatorInfo>, Unanswered> {
+    let now = ctx.clock.now();
     let ask = Ask {
         within: super::STANDING_WITHIN,
-        ..keymanager.ctx.ask("the keys' validators", Need::Head, now.slot, 0)
+        ..ctx.ask("the keys' validators", Need::Head, now.slot, 0)
     };
-    fetch(&keymanager.ctx.nodes, ask, keys).await
+    fetch(&ctx.nodes, ask, keys).await
 }
 
 /// The name of a state on the wire.
@@ -135,17 +141,18 @@ pub(super) async fn sign_exit(keymanager: &Keymanager, key: &BLSPubkey, query: &
         }
         None => None,
     };
-    let epoch = epoch.unwrap_or_else(|| keymanager.ctx.clock.now().epoch);
+    let ctx = keymanager.needed_context()?;
+    let epoch = epoch.unwrap_or_else(|| ctx.clock.now().epoch);
     let capella = keymanager.signer.config().fork_epoch(Fork::Capella);
     if epoch < capella {
         return Err(Problem::bad(format!(
             "exits are signed for epochs from Capella on, here {capella}"
         )));
     }
-    let standing = keymanager.ctx.validators.borrow().get(key).map(|info| info.index);
+    let standing = ctx.validators.borrow().get(key).map(|info| info.index);
     let index = match standing {
         Some(index) => index,
-        None => index_of(keymanager, key).await?,
+        None => index_of(&ctx, key).await?,
     };
     let signed = keymanager.signer.sign_exit(key, index, epoch).await;
     let signed = signed.map_err(|error| Problem::internal(format!("{error:#}")))?;
@@ -156,8 +163,8 @@ pub(super) async fn sign_exit(keymanager: &Keymanager, key: &BLSPubkey, query: &
 }
 
 /// The index of a key that has no duties here, as a stopped one.
-async fn index_of(keymanager: &Keymanager, key: &BLSPubkey) -> Result<u64, Problem> {
-    let found = ask(keymanager, &[*key]).await;
+async fn index_of(ctx: &Context, key: &BLSPubkey) -> Result<u64, Problem> {
+    let found = ask(ctx, &[*key]).await;
     let found = found.map_err(|error| Problem::internal(error.to_string()))?;
     let info = found.into_iter().find(|info| info.pubkey == *key);
     info.map(|info| info.index).ok_or_else(|| {

@@ -4,32 +4,28 @@ use super::answer::{Answer, Problem, respond};
 use super::routes;
 use super::token::{Token, WrittenAddress};
 use super::{Keymanager, PORT};
+use crate::http_server::{self, Limits};
 use anyhow::{Context as _, Result};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::AUTHORIZATION;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
 use hyper::{Request, StatusCode};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::task::JoinSet;
 
-/// One operator and a few tools; more connections wait.
-const CONNECTIONS: usize = 16;
-/// A request's head must come within this time.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
-/// And its body: it comes from this machine.
+const LIMITS: Limits = Limits {
+    // One operator and a few tools.
+    connections: 16,
+    // An import of a thousand keystores takes an hour on a small machine.
+    lifetime: Duration::from_hours(2),
+};
+/// A request's body must come within this time: it comes from this machine.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// Largest body: a thousand keystores with the ends of their histories are some 3 MB.
 const MAX_BODY: usize = 16 << 20;
-/// A connection is closed after this time. An import of a thousand keystores takes an hour on a small machine.
-const CONNECTION_TIMEOUT: Duration = Duration::from_hours(2);
 
 /// Opens the port. `None` takes the usual one, or any that is free where another client has
 /// it: the commands find it in the folder. The error names a port that was asked for and cannot be had.
@@ -67,35 +63,11 @@ pub(crate) async fn serve(listener: TcpListener, keymanager: Keymanager, token: 
         tracing::error!("commands will not find this client: {error:#}");
     }
     let token = Arc::new(token);
-    let mut connections: JoinSet<()> = JoinSet::new();
-    loop {
-        while connections.len() >= CONNECTIONS {
-            connections.join_next().await;
-        }
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
-            Err(error) => {
-                tracing::debug!("a keymanager connection failed: {error}");
-                // Out of file descriptors, most likely: trying again at once would only burn time.
-                tokio::time::sleep(Duration::from_secs(1)).await;
-                continue;
-            }
-        };
-        while connections.try_join_next().is_some() {}
+    let routes = move |request| {
         let (keymanager, token) = (keymanager.clone(), token.clone());
-        connections.spawn(async move {
-            let service = service_fn(move |request| {
-                let (keymanager, token) = (keymanager.clone(), token.clone());
-                async move { Ok::<_, Infallible>(respond(answer(request, &keymanager, &token).await)) }
-            });
-            let connection = http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(HEAD_TIMEOUT)
-                .serve_connection(TokioIo::new(stream), service);
-            // How a client left is of no interest.
-            let _ = tokio::time::timeout(CONNECTION_TIMEOUT, connection).await;
-        });
-    }
+        async move { respond(answer(request, &keymanager, &token).await) }
+    };
+    http_server::serve(listener, LIMITS, routes).await;
 }
 
 async fn answer(request: Request<Incoming>, keymanager: &Keymanager, token: &Token) -> Answer {

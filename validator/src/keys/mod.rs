@@ -27,5 +27,5 @@ pub use create::{Withdrawals, deposit_file, derive_signing_keys, sign_deposit};
 pub use import::{Candidate, Imported, Outcome, Standing, Vouch, import};
 pub(crate) use import::{admit_remote, import_into, public_key};
 pub use keystores::{KeystoreFile, find_keystores, read_password};
-pub use manage::{EXPORTED, Keys};
+pub use manage::{EXPORTED, Keys, Place};
 pub use store::{KeyStore, MAX_KEYS};

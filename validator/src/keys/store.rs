@@ -106,15 +106,24 @@ impl KeyStore {
         files::sync_folder_of(&path)
     }
 
+    /// What to do where the local secret is gone, as commands that can be typed as they stand.
+    pub fn secret_is_missing(&self) -> String {
+        let (keys, datadir) = (self.keys_folder(), self.folder.parent().unwrap_or(Path::new(".")));
+        format!(
+            "{} is missing, and nothing else opens the keys in {keys}: restore it. If it is lost, `wren slashing export \
+             --output history.json --datadir {}`, `mv {keys} {keys}.lost`, and import the keystores again with \
+             `--slashing-history history.json`",
+            self.secret_path().display(),
+            datadir.display(),
+            keys = keys.display(),
+        )
+    }
+
     /// Opens the store: reads the local secret once for any number of keys.
     pub(crate) fn unlock(&self) -> Result<Unlocked<'_>> {
         let path = self.secret_path();
         if !path.exists() {
-            bail!(
-                "{} is missing, and nothing else opens the keys in {}: restore it, or import the keystores again",
-                path.display(),
-                self.keys_folder().display()
-            );
+            bail!("{}", self.secret_is_missing());
         }
         Ok(Unlocked {
             store: self,

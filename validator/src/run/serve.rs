@@ -1,27 +1,23 @@
 //! The metrics port: one page, over HTTP/1.1.
 
+use crate::http_server::{self, Limits};
 use crate::metrics::Metrics;
 use anyhow::{Context as _, Result};
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::header::CONTENT_TYPE;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::task::JoinSet;
 
-/// Monitoring asks from one or two places; more connections wait.
-const CONNECTIONS: usize = 8;
-/// A request's head must come within this time.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
-/// A connection is closed after this time: monitoring makes a new one.
-const CONNECTION_TIMEOUT: Duration = Duration::from_mins(5);
+const LIMITS: Limits = Limits {
+    // Monitoring asks from one or two places.
+    connections: 8,
+    // It makes a new connection.
+    lifetime: Duration::from_mins(5),
+};
 
 /// Opens the port. The error names it.
 pub(super) async fn listen(address: SocketAddr) -> Result<TcpListener> {
@@ -33,35 +29,11 @@ pub(super) async fn listen(address: SocketAddr) -> Result<TcpListener> {
 
 /// Answers until it is dropped.
 pub(super) async fn serve(listener: TcpListener, metrics: Arc<Metrics>) {
-    let mut connections: JoinSet<()> = JoinSet::new();
-    loop {
-        while connections.len() >= CONNECTIONS {
-            connections.join_next().await;
-        }
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
-            Err(error) => {
-                tracing::debug!("a metrics connection failed: {error}");
-                // Out of file descriptors, most likely: trying again at once would only burn time.
-                tokio::time::sleep(Duration::from_secs(1)).await;
-                continue;
-            }
-        };
-        while connections.try_join_next().is_some() {}
+    let page = move |request| {
         let metrics = metrics.clone();
-        connections.spawn(async move {
-            let service = service_fn(move |request| {
-                let metrics = metrics.clone();
-                async move { Ok::<_, Infallible>(answer(&request, &metrics)) }
-            });
-            let connection = http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(HEAD_TIMEOUT)
-                .serve_connection(TokioIo::new(stream), service);
-            // How a client left is of no interest.
-            let _ = tokio::time::timeout(CONNECTION_TIMEOUT, connection).await;
-        });
-    }
+        async move { answer(&request, &metrics) }
+    };
+    http_server::serve(listener, LIMITS, page).await;
 }
 
 fn answer(request: &Request<Incoming>, metrics: &Metrics) -> Response<Full<Bytes>> {

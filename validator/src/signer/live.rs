@@ -4,7 +4,7 @@
 //! signs no block and no attestation any more, even where its signature was under way; and the history that is read after
 //! the stop is the whole of it.
 
-use super::{Key, LocalKey, RemoteKey, Signer, SigningKey};
+use super::{Key, LocalKey, Permit, RemoteKey, Signer, SigningKey, ask_for_exit, message};
 use crate::beacon::NodeUrl;
 use crate::beacon::http::Http;
 use crate::interchange::Interchange;
@@ -182,26 +182,16 @@ impl Signer {
         validator_index: ValidatorIndex,
         epoch: Epoch,
     ) -> Result<SignedVoluntaryExit> {
-        use super::{Asked, Message, Permit, message, remote, request};
         let secret = {
             let keys = self.0.keys.read().unwrap_or_else(PoisonError::into_inner);
             keys.get(pubkey).map(|key| key.secret.clone())
         };
         let secret = secret.with_context(|| format!("the key {pubkey} is not here"))?;
         let exit = VoluntaryExit { epoch, validator_index };
-        let permit = message::exit_permit(&self.0.network, &exit);
+        let network = &self.0.network;
         let signature: BLSSignature = match &*secret {
-            SigningKey::Local(key) => key.sign(Permit::Harmless(permit)),
-            SigningKey::Remote(key) => {
-                let body = request::body(&Message::VoluntaryExit(&exit), &self.0.network, permit.signing_root());
-                let asked = Asked {
-                    key: key.clone(),
-                    permit: Permit::Harmless(permit),
-                    body: body.map_err(|why| anyhow!(why))?,
-                };
-                let answer = remote::sign_all(vec![asked]).await.pop();
-                answer.context("the remote signer gave no answer")??
-            }
+            SigningKey::Local(key) => key.sign(Permit::Harmless(message::exit_permit(network, &exit))),
+            SigningKey::Remote(key) => ask_for_exit(key.clone(), network, &exit).await?,
         };
         Ok(SignedVoluntaryExit {
             message: exit,

@@ -12,13 +12,14 @@ use consensus::helpers::misc::compute_epoch_at_slot;
 use consensus::signing::{compute_domain, signing_root_of};
 use consensus::ssz::{Root, Ssz};
 use consensus::types::{
-    AggregateAndProof, AttestationData, BLSPubkey, BeaconBlockHeader, ContributionAndProof, DomainType, Epoch, Slot,
+    AggregateAndProof, AttestationData, BLSPubkey, BeaconBlockHeader, ContributionAndProof, DomainType, Epoch,
+    ExecutionPayloadBid, ExecutionPayloadEnvelope, PayloadAttestationData, ProposerPreferences, Slot,
     SyncAggregatorSelectionData, ValidatorRegistrationV1, VoluntaryExit,
 };
 use consensus::{Config, Fork};
 
 /// One thing to sign. The signer computes domains from the config, the genesis validators root and the fork schedule at
-/// the message's epoch; an `object_root` is the hash tree root of the message itself.
+/// the message's epoch.
 #[derive(Clone, Copy, Debug)]
 pub enum Message<'a> {
     /// An attestation's data. Recorded. Spec: phase0/validator.md, `get_attestation_signature`.
@@ -59,33 +60,18 @@ pub enum Message<'a> {
     /// Spec: builder-specs bellatrix/builder.md, "Signing".
     ValidatorRegistration(&'a ValidatorRegistrationV1),
     /// Spec: gloas/validator.md, `get_payload_attestation_message_signature`.
-    PayloadAttestation {
-        /// The slot of the message.
-        slot: Slot,
-        /// The root of the `PayloadAttestationData`.
-        object_root: Root,
-    },
+    PayloadAttestation(&'a PayloadAttestationData),
     /// Spec: gloas/validator.md, `get_signed_proposer_preferences`.
-    ProposerPreferences {
-        /// The slot of the proposal.
-        slot: Slot,
-        /// The root of the `ProposerPreferences`.
-        object_root: Root,
-    },
+    ProposerPreferences(&'a ProposerPreferences),
     /// Spec: gloas/builder.md, `get_execution_payload_envelope_signature`.
     ExecutionPayloadEnvelope {
-        /// The slot of the block whose payload it reveals.
+        /// The slot of the block whose payload it reveals, the same as in the payload.
         slot: Slot,
-        /// The root of the `ExecutionPayloadEnvelope`.
-        object_root: Root,
+        /// What is signed.
+        envelope: &'a ExecutionPayloadEnvelope,
     },
     /// Spec: gloas/builder.md, `get_execution_payload_bid_signature`.
-    ExecutionPayloadBid {
-        /// The slot of the bid.
-        slot: Slot,
-        /// The root of the `ExecutionPayloadBid`.
-        object_root: Root,
-    },
+    ExecutionPayloadBid(&'a ExecutionPayloadBid),
 }
 
 /// What a message asks of the signer.
@@ -189,8 +175,10 @@ impl Message<'_> {
                 .hash_tree_root(network.fork_at_slot(slot));
                 network.early(root, DOMAIN_SYNC_COMMITTEE_SELECTION_PROOF, slot)
             }
-            Message::ProposerPreferences { slot, object_root } => {
-                network.early(object_root, DOMAIN_PROPOSER_PREFERENCES, slot)
+            Message::ProposerPreferences(preferences) => {
+                let slot = preferences.proposal_slot;
+                let root = preferences.hash_tree_root(network.fork_at_slot(slot));
+                network.early(root, DOMAIN_PROPOSER_PREFERENCES, slot)
             }
             Message::AggregateAndProof(message) => {
                 let slot = message.aggregate.data.slot;
@@ -206,12 +194,18 @@ impl Message<'_> {
                 let root = message.hash_tree_root(network.fork_at_slot(slot));
                 network.in_time(root, DOMAIN_CONTRIBUTION_AND_PROOF, slot)
             }
-            Message::PayloadAttestation { slot, object_root } => {
-                network.in_time(object_root, DOMAIN_PTC_ATTESTER, slot)
+            Message::PayloadAttestation(data) => {
+                let root = data.hash_tree_root(network.fork_at_slot(data.slot));
+                network.in_time(root, DOMAIN_PTC_ATTESTER, data.slot)
             }
-            Message::ExecutionPayloadEnvelope { slot, object_root }
-            | Message::ExecutionPayloadBid { slot, object_root } => {
-                network.in_time(object_root, DOMAIN_BEACON_BUILDER, slot)
+            Message::ExecutionPayloadEnvelope { slot, envelope } => {
+                check_slots("an envelope", slot, envelope.payload.slot_number)?;
+                let root = envelope.hash_tree_root(network.fork_at_slot(slot));
+                network.in_time(root, DOMAIN_BEACON_BUILDER, slot)
+            }
+            Message::ExecutionPayloadBid(bid) => {
+                let root = bid.hash_tree_root(network.fork_at_slot(bid.slot));
+                network.in_time(root, DOMAIN_BEACON_BUILDER, bid.slot)
             }
         })
     }
@@ -221,14 +215,17 @@ fn number_root(number: u64) -> Root {
     number.root(Fork::Phase0, &[])
 }
 
-fn block(network: &Network, slot: Slot, header: &BeaconBlockHeader) -> Result<Demand, Refused> {
-    if header.slot != slot {
-        let why = format!(
-            "a block asked for at slot {slot} whose header is of slot {}",
-            header.slot
-        );
-        return Err(Refused::Malformed(why));
+/// The clock is asked for the one slot, the other is what is signed.
+fn check_slots(what: &str, asked: Slot, inside: Slot) -> Result<(), Refused> {
+    if asked == inside {
+        return Ok(());
     }
+    let why = format!("{what} asked for at slot {asked} that is of slot {inside}");
+    Err(Refused::Malformed(why))
+}
+
+fn block(network: &Network, slot: Slot, header: &BeaconBlockHeader) -> Result<Demand, Refused> {
+    check_slots("a block", slot, header.slot)?;
     let root = header.hash_tree_root(network.fork_at_slot(slot));
     let signing_root = network.root_at_slot(root, DOMAIN_BEACON_PROPOSER, slot);
     Ok(Demand {

@@ -84,6 +84,10 @@ fn in_words(error: &CallError) -> Refused {
         Kind::Status(412) => format!("the remote signer's own slashing protection refuses: {error}"),
         Kind::Status(400) => format!("the remote signer does not understand the request: {error}"),
         Kind::Status(401 | 403) => format!("the remote signer wants other credentials: {error}"),
+        Kind::Unreachable if error.cause.contains("certificate") => format!(
+            "the remote signer is not trusted: {error}; name the authority that has made its certificate by \
+             --remote-signer-ca FILE"
+        ),
         _ => format!("the remote signer failed: {error}"),
     };
     Refused::Remote(why)

@@ -1,6 +1,6 @@
 //! Remote signers, against one on a real socket that signs with known keys, or misbehaves.
 
-use super::tests::{aggregate, config, contribution, header, one, secret, vote};
+use super::tests::{Gloas, aggregate, config, contribution, header, one, secret, vote};
 use super::*;
 use crate::keys::{Standing, Vouch, admit_remote, public_key};
 use crate::scripted::{Asked, Reply, Scripted};
@@ -141,11 +141,11 @@ async fn every_message_is_asked_for_by_its_type() {
 }
 
 #[tokio::test]
-async fn forks_before_electra_have_the_older_type_and_gloas_has_none() {
+async fn forks_before_electra_have_the_older_type_and_gloas_has_its_own() {
     let scratch = Scratch::new("remote-forks");
     let script = Scripted::start(sign);
     let (signer, key) = signer(&scratch, &script);
-    let slot = 61 * SLOTS_PER_EPOCH + 3;
+    let slot = 71 * SLOTS_PER_EPOCH + 3;
     let early = aggregate(41 * SLOTS_PER_EPOCH);
     one(&signer, key, Message::AggregateAndProof(&early), slot)
         .await
@@ -153,12 +153,64 @@ async fn forks_before_electra_have_the_older_type_and_gloas_has_none() {
     let body = script.asked("/api/v1/eth2/sign/").pop().unwrap().json();
     assert_eq!(body["type"], "AGGREGATE_AND_PROOF");
     assert_eq!(body["aggregate_and_proof"]["aggregator_index"], "3");
-    let gloas = Message::PayloadAttestation {
-        slot,
-        object_root: ROOT,
+    let gloas = Gloas::at(slot);
+    let vote = Message::PayloadAttestation(&gloas.vote);
+    one(&signer, key, vote, slot).await.unwrap();
+    let body = script.asked("/api/v1/eth2/sign/").pop().unwrap().json();
+    assert_eq!(body["payload_attestation_message"]["version"], "GLOAS");
+    let other = Message::ExecutionPayloadEnvelope {
+        slot: slot - 1,
+        envelope: &gloas.envelope,
     };
-    let refused = one(&signer, key, gloas, slot).await.unwrap_err();
-    assert!(refused.to_string().contains("no form yet"), "{refused}");
+    let refused = one(&signer, key, other, slot).await.unwrap_err();
+    assert!(matches!(refused, Refused::Malformed(_)), "{refused}");
+}
+
+/// Over TLS, by an authority that only the operator knows: refused without it, with the remedy, and trusted with it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn over_tls_a_signer_is_trusted_by_the_authority_that_is_named() {
+    let scratch = Scratch::new("remote-tls");
+    let script = Scripted::start_tls(sign);
+    let (signer, key) = signer(&scratch, &script);
+    let other = Scripted::start_tls(sign).authority;
+    let open = |authority: Option<&String>| {
+        let authority = authority.map(|pem| pem.clone().into_bytes());
+        Signer::open_trusting(scratch.folder(), config(), ROOT, authority).unwrap()
+    };
+    let refused = one(&signer, key, Message::SelectionProof(5), 5)
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(
+        refused.contains("certificate") && refused.contains("--remote-signer-ca"),
+        "{refused}"
+    );
+    drop(signer);
+    let wrong = open(other.as_ref());
+    let refused = one(&wrong, key, Message::SelectionProof(5), 5).await.unwrap_err();
+    assert!(refused.to_string().contains("certificate"), "{refused}");
+    drop(wrong);
+    assert!(
+        script.asked("").is_empty(),
+        "nothing was asked over a line that is not trusted"
+    );
+
+    let signer = open(script.authority.as_ref());
+    let vote = vote(3 * SLOTS_PER_EPOCH, 1);
+    one(&signer, key, Message::Attestation(&vote), 1000).await.unwrap();
+    assert_eq!(script.asked("/api/v1/eth2/sign/").len(), 1);
+
+    // An exit is signed by the same signer, though no client runs.
+    let authority = script.authority.as_ref().map(|pem| pem.clone().into_bytes());
+    for (authority, may) in [(None, false), (authority, true)] {
+        let folder = scratch.folder().to_path_buf();
+        let signed = tokio::task::spawn_blocking(move || {
+            let key = crate::exit::stored_key(&folder, &key, authority).unwrap();
+            crate::exit::sign(&key, &config(), ROOT, 4, 61)
+        });
+        let signed = signed.await.unwrap();
+        assert_eq!(signed.is_ok(), may, "{signed:?}");
+    }
 }
 
 #[tokio::test]

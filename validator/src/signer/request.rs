@@ -3,8 +3,8 @@
 //! The signer computes the signing root itself from what it is told, so that it can keep its own slashing protection; the
 //! root that we expect stands beside it, and a signer that finds another one refuses.
 //!
-//! Spec: remote-signing-api v1.1.0, with the type `AGGREGATE_AND_PROOF_V2` and the versions of Electra and Fulu that
-//! web3signer has added since.
+//! Spec: remote-signing-api v1.1.0, with what has come since: the type `AGGREGATE_AND_PROOF_V2`, the versions of Electra,
+//! Fulu and Gloas, and the types of Gloas, each with its version like `BLOCK_V2` (v1.4.0).
 
 use super::message::{Message, Network};
 use consensus::Fork;
@@ -44,7 +44,7 @@ pub(super) fn body(message: &Message<'_>, network: &Network, signing_root: Root)
             let (fork, epoch) = at_slot(message.aggregate.data.slot);
             let data = message.to_json(fork);
             if fork >= Fork::Electra {
-                let value = format!(r#"{{"version":"{}","data":{data}}}"#, version(fork));
+                let value = versioned(fork, &data);
                 ("AGGREGATE_AND_PROOF_V2", "aggregate_and_proof", value, Some(epoch))
             } else {
                 ("AGGREGATE_AND_PROOF", "aggregate_and_proof", data, Some(epoch))
@@ -81,12 +81,10 @@ pub(super) fn body(message: &Message<'_>, network: &Network, signing_root: Root)
             let value = registration.to_json(Fork::Bellatrix);
             ("VALIDATOR_REGISTRATION", "validator_registration", value, None)
         }
-        Message::PayloadAttestation { .. }
-        | Message::ProposerPreferences { .. }
+        Message::PayloadAttestation(_)
+        | Message::ProposerPreferences(_)
         | Message::ExecutionPayloadEnvelope { .. }
-        | Message::ExecutionPayloadBid { .. } => {
-            return Err("the remote signing API has no form yet for messages of Gloas".into());
-        }
+        | Message::ExecutionPayloadBid(_) => of_gloas(message, network)?,
     };
     let fork = epoch.map_or_else(String::new, |epoch| {
         format!(r#""fork_info":{},"#, fork_info(network, epoch))
@@ -96,9 +94,51 @@ pub(super) fn body(message: &Message<'_>, network: &Network, signing_root: Root)
     ))
 }
 
+/// Type, field, value and epoch of a request.
+type Parts = (&'static str, &'static str, String, Option<Epoch>);
+
+/// The messages that Gloas brings.
+fn of_gloas(message: &Message<'_>, network: &Network) -> Result<Parts, String> {
+    let of = |kind, field, slot, json: &dyn Fn(Fork) -> String| {
+        let fork = network.fork_at_slot(slot);
+        (
+            kind,
+            field,
+            versioned(fork, &json(fork)),
+            Some(compute_epoch_at_slot(slot)),
+        )
+    };
+    Ok(match *message {
+        Message::PayloadAttestation(data) => {
+            let (kind, field) = ("PAYLOAD_ATTESTATION_MESSAGE", "payload_attestation_message");
+            of(kind, field, data.slot, &|fork| data.to_json(fork))
+        }
+        Message::ProposerPreferences(preferences) => {
+            let (kind, field) = ("PROPOSER_PREFERENCES", "proposer_preferences");
+            of(kind, field, preferences.proposal_slot, &|fork| {
+                preferences.to_json(fork)
+            })
+        }
+        Message::ExecutionPayloadEnvelope { slot, envelope } => {
+            let (kind, field) = ("EXECUTION_PAYLOAD_ENVELOPE", "execution_payload_envelope");
+            of(kind, field, slot, &|fork| envelope.to_json(fork))
+        }
+        Message::ExecutionPayloadBid(bid) => {
+            let (kind, field) = ("EXECUTION_PAYLOAD_BID", "execution_payload_bid");
+            of(kind, field, bid.slot, &|fork| bid.to_json(fork))
+        }
+        ref other => return Err(format!("this is no message of Gloas: {other:?}")),
+    })
+}
+
 /// The fork's name as the API writes it.
 fn version(fork: Fork) -> String {
     fork.name().to_uppercase()
+}
+
+/// An object with the fork that it is of.
+fn versioned(fork: Fork, data: &str) -> String {
+    format!(r#"{{"version":"{}","data":{data}}}"#, version(fork))
 }
 
 /// The fork of an epoch with the one before it. Spec: phase0/beacon-chain.md, `Fork`.

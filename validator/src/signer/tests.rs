@@ -9,6 +9,7 @@ use consensus::signing::{compute_domain, signing_root_of};
 use consensus::ssz::{Bytes, Ssz};
 use consensus::types::{
     AggregateAndProof, AttestationData, BeaconBlockHeader, Checkpoint, ContributionAndProof, Domain, Epoch,
+    ExecutionPayloadBid, ExecutionPayloadEnvelope, PayloadAttestationData, ProposerPreferences,
     SyncAggregatorSelectionData, ValidatorRegistrationV1, VoluntaryExit,
 };
 use crypto::bls::{PublicKey, Signature, verify};
@@ -92,6 +93,39 @@ pub(super) fn contribution(slot: Slot) -> ContributionAndProof {
     message
 }
 
+/// One of each message that Gloas brings.
+pub(super) struct Gloas {
+    pub(super) vote: PayloadAttestationData,
+    pub(super) preferences: ProposerPreferences,
+    pub(super) envelope: ExecutionPayloadEnvelope,
+    pub(super) bid: ExecutionPayloadBid,
+}
+
+impl Gloas {
+    pub(super) fn at(slot: Slot) -> Self {
+        let mut envelope = ExecutionPayloadEnvelope::default();
+        (envelope.payload.slot_number, envelope.builder_index) = (slot, 7);
+        Gloas {
+            vote: PayloadAttestationData {
+                slot,
+                payload_present: true,
+                ..PayloadAttestationData::default()
+            },
+            preferences: ProposerPreferences {
+                proposal_slot: slot,
+                validator_index: 9,
+                ..ProposerPreferences::default()
+            },
+            envelope,
+            bid: ExecutionPayloadBid {
+                slot,
+                value: 11,
+                ..ExecutionPayloadBid::default()
+            },
+        }
+    }
+}
+
 fn is_signed(key: &BLSPubkey, object_root: Root, domain: Domain, signature: &BLSSignature) -> bool {
     let root = signing_root_of(object_root, domain);
     let key = PublicKey::from_compressed(&key.0).unwrap();
@@ -123,7 +157,7 @@ async fn domains() {
         subcommittee_index: 2,
     };
     let fork = Fork::Fulu;
-    let (aggregate, contribution) = (aggregate(slot), contribution(slot));
+    let (aggregate, contribution, gloas) = (aggregate(slot), contribution(slot), Gloas::at(slot));
     let cases = [
         (
             Message::Block {
@@ -163,13 +197,28 @@ async fn domains() {
             contribution.hash_tree_root(fork),
         ),
         (
-            Message::ExecutionPayloadEnvelope { slot, object_root },
+            Message::ExecutionPayloadEnvelope {
+                slot,
+                envelope: &gloas.envelope,
+            },
             0x0b,
-            object_root,
+            gloas.envelope.hash_tree_root(fork),
         ),
-        (Message::ExecutionPayloadBid { slot, object_root }, 0x0b, object_root),
-        (Message::PayloadAttestation { slot, object_root }, 0x0c, object_root),
-        (Message::ProposerPreferences { slot, object_root }, 0x0d, object_root),
+        (
+            Message::ExecutionPayloadBid(&gloas.bid),
+            0x0b,
+            gloas.bid.hash_tree_root(fork),
+        ),
+        (
+            Message::PayloadAttestation(&gloas.vote),
+            0x0c,
+            gloas.vote.hash_tree_root(fork),
+        ),
+        (
+            Message::ProposerPreferences(&gloas.preferences),
+            0x0d,
+            gloas.preferences.hash_tree_root(fork),
+        ),
     ];
     let version = config.fork_version(fork);
     for (message, domain_type, object_root) in cases {
@@ -199,7 +248,7 @@ async fn nothing_is_signed_ahead_of_the_clock_and_no_record_is_written() {
     let object_root = Bytes([5; 32]);
     for slot in [today + 2, tomorrow] {
         let (vote, header) = (vote(slot, 0), header(slot, 1));
-        let (aggregate, contribution) = (aggregate(slot), contribution(slot));
+        let (aggregate, contribution, gloas) = (aggregate(slot), contribution(slot), Gloas::at(slot));
         let messages = [
             Message::Attestation(&vote),
             Message::Block {
@@ -212,9 +261,12 @@ async fn nothing_is_signed_ahead_of_the_clock_and_no_record_is_written() {
                 beacon_block_root: object_root,
             },
             Message::ContributionAndProof(&contribution),
-            Message::PayloadAttestation { slot, object_root },
-            Message::ExecutionPayloadEnvelope { slot, object_root },
-            Message::ExecutionPayloadBid { slot, object_root },
+            Message::PayloadAttestation(&gloas.vote),
+            Message::ExecutionPayloadEnvelope {
+                slot,
+                envelope: &gloas.envelope,
+            },
+            Message::ExecutionPayloadBid(&gloas.bid),
         ];
         for message in messages {
             assert_eq!(

@@ -168,6 +168,11 @@ impl Record {
 
 impl From<rusqlite::Error> for Refused {
     fn from(error: rusqlite::Error) -> Self {
-        Refused::Database(error.to_string())
+        use rusqlite::ErrorCode::{DiskFull, SystemIoFailure};
+        let remedy = match error.sqlite_error_code() {
+            Some(DiskFull | SystemIoFailure) => format!(", {}", schema::FULL_OR_FAILING),
+            _ => String::new(),
+        };
+        Refused::Database(format!("{error}{remedy}"))
     }
 }

@@ -63,7 +63,10 @@ pub(super) fn create(path: &Path, genesis_validators_root: Root) -> Result<()> {
     }
     let temporary = files::beside(path)?;
     files::create_private(&temporary).with_context(|| format!("cannot create {}", temporary.display()))?;
-    fill(&temporary, genesis_validators_root).with_context(|| format!("cannot create {}", path.display()))?;
+    fill(&temporary, genesis_validators_root).map_err(|error| {
+        std::fs::remove_file(&temporary).ok(); // what is left of it is of no use
+        explain(error, path)
+    })?;
     std::fs::rename(&temporary, path).with_context(|| format!("cannot create {}", path.display()))?;
     files::sync_folder_of(path)
 }
@@ -175,7 +178,11 @@ impl std::fmt::Display for InUse {
 
 impl std::error::Error for InUse {}
 
-/// SQLite's errors at opening in words.
+/// What an error of the system at a read or write most likely means.
+pub(super) const FULL_OR_FAILING: &str = "so the disk is full or failing: free some space there, and if there is some, look \
+                                          for its errors in the system's log";
+
+/// SQLite's errors at making and opening it in words.
 fn explain(error: anyhow::Error, path: &Path) -> anyhow::Error {
     let code = error
         .downcast_ref::<rusqlite::Error>()
@@ -183,9 +190,18 @@ fn explain(error: anyhow::Error, path: &Path) -> anyhow::Error {
     match code {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => anyhow::Error::new(InUse(path.into())),
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => anyhow!(
-            "{} cannot be written: {error}. It and its folder must belong to the user who runs the client",
+            "{} cannot be written: {error}. It and its folder must belong to the user who runs the client, on a disk that \
+             is mounted for writing",
             path.display()
         ),
+        Some(ErrorCode::DiskFull) => {
+            let full = std::io::Error::new(std::io::ErrorKind::StorageFull, format!("{error:#}"));
+            anyhow::Error::new(full).context(format!("cannot write {}", path.display()))
+        }
+        Some(ErrorCode::SystemIoFailure) => {
+            let failed = std::io::Error::other(format!("{error:#}, {FULL_OR_FAILING}"));
+            anyhow::Error::new(failed).context(format!("cannot read or write {}", path.display()))
+        }
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
             anyhow!("{}; SQLite says: {error}", not_ours(path))
         }

@@ -11,7 +11,6 @@ mod states;
 mod validators;
 
 pub(super) use committees::sync_committee_indices;
-pub(super) use light_client::Known;
 pub(super) use pool::submit_all;
 pub(super) use validators::{IDS, read_ids};
 

@@ -19,7 +19,7 @@ const RANGE_BANS_MAX: usize = 256;
 
 /// How long a ban lasts: longer than a restart with a mended version takes, and short enough that a dynamic address
 /// harms its next owner little.
-const BAN_TIME: Duration = Duration::from_hours(1);
+pub const BAN_TIME: Duration = Duration::from_hours(1);
 
 /// How many banned peers of one site make the site banned: below that it may be a bug of a popular client among
 /// customers of one provider.

@@ -17,7 +17,7 @@ mod score;
 mod tests;
 mod words;
 
-pub use limits::{Limits, Refusal};
+pub use limits::{BAN_TIME, Limits, Refusal};
 pub use score::{GoodDeed, Score};
 pub use words::Reach;
 
@@ -141,6 +141,13 @@ impl Book {
     /// The limits that it keeps.
     pub fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// Changes how many peers there should be; those beyond are let go with the next round.
+    pub fn set_target(&mut self, target: usize) {
+        if target != self.limits.target {
+            self.limits = Limits::of_target(target);
+        }
     }
 
     /// Trusts a peer: no limit, score or ban holds for it. `false`, and nothing done, if too many are trusted already.

@@ -4,6 +4,7 @@
 use super::decode::{Decoded, decode, is_small};
 use super::topics::Topic;
 use crate::chain::Message;
+use crate::network::counts::Judged;
 use crate::network::digests::Era;
 use crate::network::light;
 use crate::network::shared::{Command, Shared};
@@ -86,6 +87,7 @@ pub(crate) struct Came {
 /// A message that waits for its batch. Its place is free again when this is dropped.
 struct Waiting {
     message: Message,
+    topic: Topic,
     id: MessageId,
     source: PeerId,
     place: OwnedSemaphorePermit,
@@ -120,20 +122,25 @@ impl Intake {
 
     /// Takes a message. The verdict, if it is known at once; otherwise it comes as a command.
     pub(crate) fn take(&self, came: Came) -> Option<MessageAcceptance> {
-        self.shared.count(|counts| &counts.gossip);
-        let kind = Kind::of(came.topic);
+        let (topic, kind) = (came.topic, Kind::of(came.topic));
         let Ok(place) = Arc::clone(&self.places[kind as usize]).try_acquire_owned() else {
-            self.shared.count(|counts| &counts.gossip_dropped);
+            self.shared.counts.judged(topic, Judged::Dropped);
             return Some(MessageAcceptance::Ignore);
         };
-        if is_small(came.topic) {
-            return self.take_small(came, kind, place);
+        if is_small(topic) {
+            let verdict = self.take_small(came, kind, place);
+            match verdict {
+                Some(MessageAcceptance::Reject) => self.shared.counts.judged(topic, Judged::Rejected),
+                Some(_) => self.shared.counts.judged(topic, Judged::Ignored),
+                None => {}
+            }
+            return verdict;
         }
         let shared = Arc::clone(&self.shared);
         tokio::spawn(async move {
             let (id, source, topic) = (came.id.clone(), came.source, came.topic);
             let verdict = judge(&shared, came, kind).await;
-            tell(&shared, id, source, topic.parts().0, verdict).await;
+            tell(&shared, id, source, topic, verdict).await;
             drop(place);
         });
         None
@@ -153,6 +160,7 @@ impl Intake {
         };
         let waiting = Waiting {
             message: *message,
+            topic: came.topic,
             id: came.id,
             source: came.source,
             place,
@@ -217,26 +225,30 @@ async fn submit(shared: Arc<Shared>, batch: Vec<Waiting>) {
     let mut rest = Vec::with_capacity(batch.len());
     for waiting in batch {
         messages.push(waiting.message);
-        rest.push((waiting.id, waiting.source, waiting.place));
+        rest.push((waiting.id, waiting.source, waiting.topic, waiting.place));
     }
     let verdicts = shared.chain.submit(messages).await;
-    for ((id, source, _place), verdict) in rest.into_iter().zip(verdicts) {
-        tell(&shared, id, source, "a vote or operation", verdict).await;
+    for ((id, source, topic, _place), verdict) in rest.into_iter().zip(verdicts) {
+        tell(&shared, id, source, topic, verdict).await;
     }
 }
 
-/// Tells gossipsub.
-async fn tell(shared: &Shared, id: MessageId, source: PeerId, what: &str, verdict: Verdict) {
+/// Counts a verdict and tells the swarm's task.
+async fn tell(shared: &Shared, id: MessageId, source: PeerId, topic: Topic, verdict: Verdict) {
     if let Some(why) = verdict.why() {
+        let what = Topic::KINDS[topic.kind()];
         tracing::debug!(peer = %source, what, why, reject = matches!(verdict, Verdict::Reject(_)), "not passed on");
     }
-    let acceptance = match verdict {
-        Verdict::Accept => MessageAcceptance::Accept,
-        Verdict::Ignore(_) => MessageAcceptance::Ignore,
-        Verdict::Reject(_) => MessageAcceptance::Reject,
+    let (judged, acceptance) = match verdict {
+        Verdict::Accept => (Judged::Accepted, MessageAcceptance::Accept),
+        Verdict::Ignore(crate::chain::BUSY) => (Judged::Dropped, MessageAcceptance::Ignore),
+        Verdict::Ignore(_) => (Judged::Ignored, MessageAcceptance::Ignore),
+        Verdict::Reject(_) => (Judged::Rejected, MessageAcceptance::Reject),
     };
+    shared.counts.judged(topic, judged);
     // An error means that the node stops.
-    let _ = shared.commands.send(Command::Validated(id, source, acceptance)).await;
+    let command = Command::Validated(id, source, topic, acceptance);
+    let _ = shared.commands.send(command).await;
 }
 
 /// Decodes what is long on a worker, and has it judged.
@@ -255,10 +267,7 @@ async fn judge(shared: &Arc<Shared>, came: Came, kind: Kind) -> Verdict {
     let decoded = match decoded {
         Ok(Ok(decoded)) => decoded,
         Ok(Err(_)) => return Verdict::Reject("it cannot be decoded"),
-        Err(_) => {
-            shared.count(|counts| &counts.gossip_dropped);
-            return Verdict::Ignore(crate::chain::BUSY);
-        }
+        Err(_) => return Verdict::Ignore(crate::chain::BUSY),
     };
     let elsewhere = |slot| !is_of_era(shared, slot, era);
     let wrong = Verdict::Reject("it belongs on a topic of another fork");

@@ -4,6 +4,7 @@
 //! Spec: phase0 and altair/p2p-interface.md, "Topics and messages" (`message-id`); phase0, "Gossipsub size limits".
 
 use super::topics::Topic;
+use crate::network::counts::{Counts, Judged};
 use crate::network::digests::Digests;
 use crate::network::rpc::frames::max_compressed_len;
 use consensus::Config;
@@ -66,14 +67,16 @@ pub fn decompress(data: &[u8], lengths: &RangeInclusive<usize>) -> Result<Vec<u8
 pub struct Snappy {
     digests: Arc<Digests>,
     config: Arc<Config>,
+    counts: Arc<Counts>,
 }
 
 impl Snappy {
-    /// For the topics of a network.
-    pub fn new(digests: Digests, config: Arc<Config>) -> Self {
+    /// For the topics of a network; what is refused is counted.
+    pub fn new(digests: Digests, config: Arc<Config>, counts: Arc<Counts>) -> Self {
         Snappy {
             digests: Arc::new(digests),
             config,
+            counts,
         }
     }
 }
@@ -83,7 +86,11 @@ impl DataTransform for Snappy {
         let refuse = |why: &'static str| io::Error::new(io::ErrorKind::InvalidData, why);
         let (era, topic) = Topic::parse(raw.topic.as_str(), &self.digests, &self.config)
             .ok_or_else(|| refuse("there is no such topic"))?;
-        let data = decompress(&raw.data, &topic.message_len(era, &self.config)).map_err(refuse)?;
+        let data = decompress(&raw.data, &topic.message_len(era, &self.config)).map_err(|why| {
+            // Gossipsub blames the peer, and nobody else sees the message.
+            self.counts.judged(topic, Judged::Rejected);
+            refuse(why)
+        })?;
         Ok(Message {
             source: raw.source,
             data,

@@ -6,6 +6,7 @@
 
 use super::message_id::{Snappy, message_id_fn};
 use super::topics::Topic;
+use crate::network::counts::Counts;
 use crate::network::digests::Digests;
 use crate::network::rpc::frames::max_compressed_len;
 use crate::network::sizes;
@@ -15,7 +16,6 @@ use libp2p::gossipsub::{
     Behaviour, ConfigBuilder, MaxCountSubscriptionFilter, MessageAuthenticity, PeerScoreParams, PeerScoreThresholds,
     TopicHash, TopicScoreParams, TopicSubscriptionFilter, ValidationMode, score_parameter_decay,
 };
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -58,7 +58,7 @@ pub const THRESHOLDS: PeerScoreThresholds = PeerScoreThresholds {
 };
 
 /// Sets gossipsub up; an error is a bug of these parameters.
-pub fn gossipsub(digests: &Digests, config: &Arc<Config>) -> Result<Gossipsub, String> {
+pub fn gossipsub(digests: &Digests, config: &Arc<Config>, counts: &Arc<Counts>) -> Result<Gossipsub, String> {
     let seen_ttl = config.slot_duration_ms.saturating_mul(SLOTS_PER_EPOCH * 2);
     // The frame around the longest message. Spec: phase0/p2p-interface.md, `max_message_size`.
     let frame = max_compressed_len(sizes::payload_max(config))
@@ -95,7 +95,7 @@ pub fn gossipsub(digests: &Digests, config: &Arc<Config>) -> Result<Gossipsub, S
         max_subscribed_topics: TOPICS_MAX,
         max_subscriptions_per_request: TOPICS_MAX,
     };
-    let snappy = Snappy::new(digests.clone(), Arc::clone(config));
+    let snappy = Snappy::new(digests.clone(), Arc::clone(config), Arc::clone(counts));
     let mut behaviour =
         Behaviour::new_with_subscription_filter_and_transform(MessageAuthenticity::Anonymous, gossip, filter, snappy)?;
     behaviour.with_peer_score(peer_score(config), THRESHOLDS)?;
@@ -114,11 +114,9 @@ fn peer_score(config: &Config) -> PeerScoreParams {
         topic_score_cap: 80.0,
         // What sync and requests think of the peer, see the service.
         app_specific_weight: 1.0,
-        // Peers of one address: a household has some, a host that wants to surround us many. Nodes of a test network
-        // all have the same.
-        ip_colocation_factor_weight: -5.0,
-        ip_colocation_factor_threshold: 8.0,
-        ip_colocation_factor_whitelist: [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)].into(),
+        // Peers of one address are the book's affair: on public networks it lets in three of a site at most, and on
+        // private ones all may stand behind one address and do no wrong.
+        ip_colocation_factor_weight: 0.0,
         // Broken promises and floods of grafts. A busy peer breaks some promises; seven at once are no accident.
         behaviour_penalty_weight: -10.0,
         behaviour_penalty_threshold: 6.0,
@@ -184,7 +182,7 @@ mod tests {
     fn the_parameters_are_valid() {
         let config = Arc::new(Config::standard().with_forks_at_genesis(Fork::Fulu));
         let digests = Digests::new(&config, Root::default());
-        assert!(gossipsub(&digests, &config).is_ok());
+        assert!(gossipsub(&digests, &config, &Arc::default()).is_ok());
         for topic in Topic::global(Fork::Fulu) {
             topic_score(topic, &config).validate().unwrap();
             unscored(topic, &config).validate().unwrap();

@@ -32,6 +32,42 @@ pub enum Topic {
 }
 
 impl Topic {
+    /// The names without subnets, of which there are few: for counts.
+    pub const KINDS: [&str; 13] = [
+        "beacon_block",
+        "beacon_aggregate_and_proof",
+        "beacon_attestation",
+        "voluntary_exit",
+        "proposer_slashing",
+        "attester_slashing",
+        "sync_committee_contribution_and_proof",
+        "sync_committee",
+        "bls_to_execution_change",
+        "blob_sidecar",
+        "data_column_sidecar",
+        "light_client_finality_update",
+        "light_client_optimistic_update",
+    ];
+
+    /// Its place in `KINDS`.
+    pub fn kind(self) -> usize {
+        match self {
+            Topic::BeaconBlock => 0,
+            Topic::BeaconAggregateAndProof => 1,
+            Topic::BeaconAttestation(_) => 2,
+            Topic::VoluntaryExit => 3,
+            Topic::ProposerSlashing => 4,
+            Topic::AttesterSlashing => 5,
+            Topic::SyncCommitteeContributionAndProof => 6,
+            Topic::SyncCommittee(_) => 7,
+            Topic::BlsToExecutionChange => 8,
+            Topic::BlobSidecar(_) => 9,
+            Topic::DataColumnSidecar(_) => 10,
+            Topic::LightClientFinalityUpdate => 11,
+            Topic::LightClientOptimisticUpdate => 12,
+        }
+    }
+
     /// Those that every node of a fork joins.
     pub fn global(fork: Fork) -> Vec<Topic> {
         let all = [
@@ -215,6 +251,8 @@ mod tests {
                 topics.push(Topic::DataColumnSidecar(127));
             }
             for topic in topics {
+                let kind = Topic::KINDS[topic.kind()];
+                assert_eq!(topic.parts().0.trim_end_matches('_'), kind);
                 let text = topic.text(era.digest);
                 assert_eq!(Topic::parse(&text, &digests, &config), Some((era, topic)), "{text}");
                 let lengths = topic.message_len(era, &config);

@@ -3,6 +3,7 @@
 use super::protocol::{Content, Protocol, ProtocolId, own_fork};
 use super::stream::{Failure, Packed, Part, Reader, send_request};
 use super::streams::{Open, Unopened};
+use crate::network::counts::Outcome;
 use crate::network::digests::Era;
 use crate::network::peer::{Chunk, Offence, Request, RequestError};
 use crate::network::shared::{Command, Place, Shared};
@@ -48,7 +49,6 @@ async fn open(shared: &Shared, peer: PeerId, protocol: Protocol) -> Result<Asked
     let ids = protocol.asked().iter().map(id).collect();
     let command = Command::Open(peer, Open { ids, answer });
     shared.commands.send(command).await.map_err(|_| RequestError::Gone)?;
-    shared.count(|counts| &counts.asked);
     match timeout(OPEN_TIME, opened).await {
         Ok(Ok(Ok((id, stream)))) => Ok(Asked {
             id,
@@ -95,6 +95,17 @@ fn refused(shared: &Shared, peer: PeerId, code: u8, message: &str) -> RequestErr
 
 /// Asks for something of one part that the protocol itself defines.
 async fn own<T: Ssz>(
+    shared: &Shared,
+    peer: PeerId,
+    protocol: Protocol,
+    request: impl FnOnce(Fork) -> Option<Vec<u8>>,
+) -> Result<T, RequestError> {
+    let answer = own_uncounted(shared, peer, protocol, request).await;
+    shared.counts.asked.count(protocol, Outcome::of(&answer));
+    answer
+}
+
+async fn own_uncounted<T: Ssz>(
     shared: &Shared,
     peer: PeerId,
     protocol: Protocol,
@@ -183,18 +194,27 @@ fn encode_list<T: Ssz>(items: &[T]) -> Vec<u8> {
 /// Asks for blocks, blobs or columns.
 pub(crate) async fn request(shared: Arc<Shared>, peer: PeerId, request: Request) -> Result<Vec<Chunk>, RequestError> {
     let (protocol, ssz, most) = encode(&request, &shared);
-    let Asked { id, stream, _place } = open(&shared, peer, protocol).await?;
-    let answer = read_answer(
-        &shared,
-        peer,
-        id,
-        stream,
-        &ssz,
-        most.min(protocol.parts_max(shared.config())),
-    );
+    let answer = request_uncounted(&shared, peer, protocol, &ssz, most).await;
+    shared.counts.asked.count(protocol, Outcome::of(&answer));
+    if answer.as_ref().is_ok_and(|parts| !parts.is_empty()) {
+        shared.tell(Command::Answered(peer));
+    }
+    answer
+}
+
+async fn request_uncounted(
+    shared: &Shared,
+    peer: PeerId,
+    protocol: Protocol,
+    ssz: &[u8],
+    most: u64,
+) -> Result<Vec<Chunk>, RequestError> {
+    let Asked { id, stream, _place } = open(shared, peer, protocol).await?;
+    let most = most.min(protocol.parts_max(shared.config()));
+    let answer = read_answer(shared, peer, id, stream, ssz, most);
     match timeout(ANSWER_TIME, answer).await {
         Ok(answer) => answer,
-        Err(_) => Err(failed(&shared, peer, protocol, &Failure::TimedOut)),
+        Err(_) => Err(failed(shared, peer, protocol, &Failure::TimedOut)),
     }
 }
 
