@@ -44,7 +44,7 @@ class Node:
     def __init__(self, place, name):
         self.place, self.name = place, name
         self.tcp, self.quic, self.udp = free_port(), free_port(), free_port()
-        self.http, self.engine = free_port(), free_port()
+        self.http, self.engine, self.metrics = free_port(), free_port(), free_port()
         self.jwt = place.part(f"{name}.jwt")
         self.beacon = Beacon(name, self.http)
         self.process = self.peer = None
@@ -66,6 +66,16 @@ class Node:
         way = f"tcp/{self.tcp}" if transport == "tcp" else f"udp/{self.quic}/quic-v1"
         return f"/ip4/127.0.0.1/{way}/p2p/{self.peer}"
 
+    def counters(self):
+        """What it counts for Prometheus: the values by name, with the labels if it has any."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics}/metrics", timeout=START) as answer:
+                lines = answer.read().decode().splitlines()
+        except OSError as error:
+            raise Failed(f"{self.name} tells no metrics: {error}") from error
+        parts = [line.rsplit(" ", 1) for line in lines if line and not line.startswith("#")]
+        return {name: float(value) for name, value in parts}
+
     def version(self):
         return self.beacon.get("/eth/v1/node/version")["version"]
 
@@ -76,7 +86,7 @@ class WrenNode(Node):
     def arguments(self, _transport, dial, supernode):
         words = [self.place.wren, "node", "--network", self.place.network, "--datadir", self.place.part(self.name)]
         words += ["--execution-endpoint", f"http://127.0.0.1:{self.engine}", "--execution-jwt", self.jwt]
-        words += ["--http-port", self.http, "--metrics-port", 0, "--no-discovery", "--allow-private"]
+        words += ["--http-port", self.http, "--metrics-port", self.metrics, "--no-discovery", "--allow-private"]
         words += ["--listen-address", "127.0.0.1", "--port", self.tcp, "--quic-port", self.quic]
         words += ["--supernode"] if supernode else []
         return words + (["--static-peer", dial] if dial else [])
@@ -84,20 +94,6 @@ class WrenNode(Node):
 
 class LighthouseNode(Node):
     make = "Lighthouse"
-
-    def __init__(self, place, name):
-        super().__init__(place, name)
-        self.metrics = free_port()
-
-    def counters(self):
-        """What it counts, by name, of those without labels."""
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics}/metrics", timeout=START) as answer:
-                lines = answer.read().decode().splitlines()
-        except OSError as error:
-            raise Failed(f"{self.name} tells no metrics: {error}") from error
-        parts = [line.split() for line in lines if not line.startswith("#") and "{" not in line]
-        return {name: float(value) for name, value in parts}
 
     def arguments(self, transport, dial, supernode):
         words = [self.place.lighthouse, "bn", "--testnet-dir", self.place.network]

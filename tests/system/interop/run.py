@@ -88,19 +88,25 @@ class Chain:
         agreed = len(self.watch.agreed(slots))
         self.report.check("both have the same new head before its slot is over",
                           agreed >= GOOD * len(slots), f"{agreed} of {len(slots)} slots")
-        self.part("Lighthouse counts what came by gossip", self.gossip)
+        self.part("both count what came by gossip", self.gossip)
         for epoch in range(1, CALM):
             self.part(f"the votes of epoch {epoch} are told", lambda: self.votes(epoch))
         self.part("the blocks are told", lambda: self.blocks(slots))
 
     def gossip(self):
-        """What Lighthouse says that it took from the network; Wren, its only peer, must have sent it."""
-        counted = self.lighthouse.counters()
-        for what, name in (("blocks", "gossip_block_imported"), ("columns", "gossip_data_column_verified"),
-                           ("aggregates", "aggregated_attestation_imported"),
-                           ("sync committee contributions", "sync_contribution_imported")):
-            count = counted.get(f"beacon_processor_{name}_total", 0)
-            self.report.check(f"Lighthouse takes {what} from Wren by gossip", count > 0, f"{count:.0f}")
+        """What each says that it took by gossip; the other, its only peer, must have sent it."""
+        ours, theirs = self.wren.counters(), self.lighthouse.counters()
+        for what, topic, name in (
+            ("blocks", "beacon_block", "gossip_block_imported"),
+            ("columns", "data_column_sidecar", "gossip_data_column_verified"),
+            ("aggregates", "beacon_aggregate_and_proof", "aggregated_attestation_imported"),
+            ("contributions", "sync_committee_contribution_and_proof", "sync_contribution_imported"),
+        ):
+            of = lambda verdict: ours.get(f'wren_gossip_messages_total{{topic="{topic}",verdict="{verdict}"}}', 0)
+            self.report.check(f"Wren takes {what} of Lighthouse by gossip and rejects none",
+                              of("accepted") > 0 and of("rejected") == 0, f"{of('accepted'):.0f}")
+            count = theirs.get(f"beacon_processor_{name}_total", 0)
+            self.report.check(f"Lighthouse takes {what} of Wren by gossip", count > 0, f"{count:.0f}")
 
     def part(self, what, look):
         """A look at what there is already: if it fails, the run still goes on."""
@@ -174,8 +180,8 @@ class Chain:
         self.report.check(f"a new {node.make} syncs from {source.make}", source.beacon.finalized()[0] >= epoch >= 2,
                           f"within {seconds:.0f} s, epoch {epoch} final, {root}")
         slots = range(1, epoch * self.clock.slots_per_epoch)
-        self.report.check("it has the same blocks", all(node.beacon.root(slot) == source.beacon.root(slot) for slot in slots),
-                          f"slots 1 to {slots[-1]}")
+        same = all(node.beacon.root(slot) == source.beacon.root(slot) for slot in slots)
+        self.report.check("it has the same blocks", same, f"slots 1 to {slots[-1]}")
         with_blobs = [slot for slot in slots if node.beacon.root(slot) and
                       node.beacon.block(slot)["body"]["blob_kzg_commitments"]]
         columns = [len(node.beacon.columns(slot)) for slot in with_blobs]
