@@ -262,12 +262,8 @@ fn an_exit_is_followed_until_it_is_paid() {
     });
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{said}");
-    let steps = [
-        "the chain has no exit of it",
-        "active, leaving",
-        "it left at epoch",
-        "it is paid",
-    ];
+    // The epoch between exit and payout may pass between two looks, where the machine is busy.
+    let steps = ["the chain has no exit of it", "active, leaving", "it is paid"];
     let places: Vec<Option<usize>> = steps.iter().map(|step| said.find(step)).collect();
     assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{said}");
     let last = said.lines().last().unwrap_or_default();
