@@ -197,7 +197,7 @@ impl Setup {
                 }
             }
             let lines = check(self);
-            if self.tell(&lines) {
+            if tell(&lines) {
                 return Ok(());
             }
             if self.answers.is_some() {
@@ -206,14 +206,6 @@ impl Setup {
             }
         }
         Err(Failure::usage("that was asked often enough; nothing was changed"))
-    }
-
-    /// Prints lines; whether none of them is bad.
-    fn tell(&self, lines: &[Line]) -> bool {
-        for line in lines {
-            println!("{line}");
-        }
-        lines.iter().all(|line| line.mark != Mark::Bad)
     }
 
     /// Asks for a setting. An empty answer keeps what is there, a dash takes it out.
@@ -280,6 +272,14 @@ impl Setup {
     fn is_public(&self) -> bool {
         self.network.as_ref().is_some_and(Network::is_public)
     }
+}
+
+/// Prints lines; whether none of them is bad.
+fn tell(lines: &[Line]) -> bool {
+    for line in lines {
+        println!("{line}");
+    }
+    lines.iter().all(|line| line.mark != Mark::Bad)
 }
 
 /// A path that holds wherever a service is started.

@@ -38,7 +38,7 @@ impl Recorder {
                 std::thread::spawn(move || pass(back, forth, |_| ()));
                 std::thread::spawn(move || {
                     pass(client, node, |bytes| {
-                        kept.lock().unwrap()[place].extend_from_slice(bytes)
+                        kept.lock().unwrap()[place].extend_from_slice(bytes);
                     });
                 });
             }

@@ -85,7 +85,7 @@ fn options(chain: &Chain, datadir: &Path, genesis: &Path, start: StartOptions) -
 
 /// Starts a node, looks at its head and stops it.
 async fn head_of(options: Options) -> anyhow::Result<Root> {
-    let running = begin(options, Stop::new()).await?;
+    let running = Box::pin(begin(options, Stop::new())).await?;
     let head = running.chain.snapshot().head.root;
     running.end().await;
     Ok(head)

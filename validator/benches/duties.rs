@@ -261,8 +261,8 @@ impl Node {
                 self.take(body);
                 None
             }
-            _ if path.starts_with("/eth/v1/validator/duties/attester/") => Some(self.duties(self.attesters(last()?))),
-            _ if path.contains("/validator/duties/") => Some(self.duties(json!([]))),
+            _ if path.starts_with("/eth/v1/validator/duties/attester/") => Some(Self::duties(self.attesters(last()?))),
+            _ if path.contains("/validator/duties/") => Some(Self::duties(json!([]))),
             _ => None,
         }
     }
@@ -271,7 +271,7 @@ impl Node {
         unix_ms().saturating_sub(self.genesis_time * 1000) / SLOT_MS
     }
 
-    fn duties(&self, duties: Value) -> Value {
+    fn duties(duties: Value) -> Value {
         json!({"dependent_root": Bytes::<32>([1; 32]).to_string(), "execution_optimistic": false, "data": duties})
     }
 

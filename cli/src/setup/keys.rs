@@ -1,7 +1,7 @@
 //! Keystores: opened, looked up on the chain, and refused where the keys sign elsewhere.
 
 use super::owner::as_owner;
-use super::{Setup, absolute};
+use super::{Setup, absolute, tell};
 use crate::beacon::{Beacon, NodeArgs, TIMEOUT};
 use crate::doctor::{Line, Mark, bad, note, ok};
 use crate::exit::Failure;
@@ -52,7 +52,7 @@ impl Setup {
         let named = self.named()?;
         let Some(path) = &named.keystores else {
             let keys = self.keys_here()?.len();
-            self.tell(&[if keys == 0 {
+            tell(&[if keys == 0 {
                 note(
                     NAME,
                     "none: `wren keys new` makes some; then run this again with keystores = the folder",
@@ -65,7 +65,7 @@ impl Setup {
         match self.open(path, &named) {
             Ok(coming) => Ok(coming),
             Err(Refused::Line(line)) => {
-                self.tell(&[line]);
+                tell(&[line]);
                 self.wrong += 1;
                 Ok(None)
             }
@@ -120,7 +120,7 @@ impl Setup {
             .into_iter()
             .partition(|keystore| history.is_none() && is_here(keystore));
         if !old.is_empty() {
-            self.tell(&[ok(NAME, format!("{} here already", words::count(old.len(), "key")))]);
+            tell(&[ok(NAME, format!("{} here already", words::count(old.len(), "key")))]);
         }
         let (Some(network), false) = (&self.network, coming.is_empty()) else {
             return Ok(None);
@@ -131,7 +131,7 @@ impl Setup {
             );
         };
         if self.wrong > 0 && named.passwords.is_none() {
-            self.tell(&[note(NAME, "not opened yet: the above comes first")]);
+            tell(&[note(NAME, "not opened yet: the above comes first")]);
             return Ok(None);
         }
         let config = network.config.clone();
@@ -147,7 +147,7 @@ impl Setup {
         let lines = look(&config, genesis, &nodes, &candidates)?;
         let bad = lines.iter().filter(|line| line.mark == Mark::Bad).count();
         self.wrong += bad;
-        self.tell(&lines);
+        tell(&lines);
         let known = named
             .new
             .then(|| Known::new(&config, genesis, &nodes, true, &candidates));

@@ -264,24 +264,20 @@ fn sign(args: &Send, chain: &Chain, one: &Leaving, now: u64) -> Result<SignedVol
     let key = &one.info.pubkey;
     let named = args.validator.as_deref().map(Path::new).filter(|path| path.is_file());
     let folder = args.datadir.validator()?;
-    let signed = match named {
-        Some(path) => {
-            let key = super::sign::open_keystore(path, args.password_file.as_deref())?;
-            sign_here(args, &key, chain, one, now)?
-        }
-        None => match ask_client(&folder, key, now) {
-            Some(signed) => signed,
-            None => {
-                let authorities = args.remote_signer_ca.as_deref().map(read_certificates).transpose()?;
-                let key = exit::stored_key(&folder, key, authorities).map_err(|error| {
-                    let index = one.info.index;
-                    Failure::invalid(format!(
-                        "validator {index}: {error:#}, and --validator can name a keystore"
-                    ))
-                })?;
-                sign_here(args, &key, chain, one, now)?
-            }
-        },
+    let signed = if let Some(path) = named {
+        let key = super::sign::open_keystore(path, args.password_file.as_deref())?;
+        sign_here(args, &key, chain, one, now)?
+    } else if let Some(signed) = ask_client(&folder, key, now) {
+        signed
+    } else {
+        let authorities = args.remote_signer_ca.as_deref().map(read_certificates).transpose()?;
+        let key = exit::stored_key(&folder, key, authorities).map_err(|error| {
+            let index = one.info.index;
+            Failure::invalid(format!(
+                "validator {index}: {error:#}, and --validator can name a keystore"
+            ))
+        })?;
+        sign_here(args, &key, chain, one, now)?
     };
     if !chain.rules.is_signed_by(&signed, key) {
         return Err(Failure::invalid(format!(

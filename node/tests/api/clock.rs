@@ -16,14 +16,13 @@ async fn server() -> (Server, Arc<AtomicBool>) {
     let url = format!("http://{}", listener.local_addr().unwrap());
     let is_wrong = Arc::new(AtomicBool::new(true));
     let wrong = Arc::clone(&is_wrong);
-    let year_2000 = Duration::from_secs(946_684_800);
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
             let _ = stream.read(&mut [0; 2048]).await;
             let date = if wrong.load(Ordering::Relaxed) {
                 "Sat, 01 Jan 2000 00:00:00 GMT".to_owned()
             } else {
-                http_date(year_2000)
+                http_date()
             };
             let answer =
                 format!("HTTP/1.1 404 Not Found\r\ndate: {date}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
@@ -34,9 +33,10 @@ async fn server() -> (Server, Arc<AtomicBool>) {
 }
 
 /// The date of now, counted year by year and month by month.
-fn http_date(year_2000: Duration) -> String {
-    let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
-    let seconds = (now - year_2000).as_secs();
+fn http_date() -> String {
+    /// Seconds from 1970 to 2000.
+    const UNTIL_2000: u64 = 946_684_800;
+    let seconds = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs() - UNTIL_2000;
     let (mut days, mut year, mut month) = (seconds / 86_400, 2000, 0);
     let is_leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
     while days >= 365 + u64::from(is_leap(year)) {

@@ -98,7 +98,7 @@ pub(crate) async fn node_since(fork: Fork, slots: u64) -> Node {
 /// The same with an external builder.
 pub(crate) async fn node_with(fork: Fork, slots: u64, builder: Option<Builder>) -> Node {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-    node_of(fork, now - slots * SLOT, builder, None, in_process).await
+    Box::pin(node_of(fork, now - slots * SLOT, builder, None, in_process)).await
 }
 
 /// The dev engine, called directly.
@@ -108,7 +108,7 @@ async fn in_process(engine: DevEngine, _: &Path) -> Engine {
 
 /// A node of the chain that began at `genesis_time`, in seconds since 1970: another of the same time is of the same chain.
 pub(crate) async fn node_of_genesis(fork: Fork, genesis_time: u64, network: Option<NetworkOptions>) -> Node {
-    node_of(fork, genesis_time, None, network, in_process).await
+    Box::pin(node_of(fork, genesis_time, None, network, in_process)).await
 }
 
 /// `reach` makes what the node asks of the dev engine; it is given the node's folder too.

@@ -76,7 +76,7 @@ async fn whole_request(from: &mut (impl AsyncReadExt + Unpin)) -> Option<Vec<u8>
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_payload_that_pays_another_address_is_used_and_counted() {
-    let node = node_of(Fork::Fulu, lately() + SLOT, None, None, behind_a_thief).await;
+    let node = Box::pin(node_of(Fork::Fulu, lately() + SLOT, None, None, behind_a_thief)).await;
     let count = || {
         let counts = &node.running.producer.counts;
         counts.other_recipient.load(std::sync::atomic::Ordering::Relaxed)

@@ -176,7 +176,7 @@ async fn call(node: &Networked, key: &Keypair) -> Option<Villain> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_calls_a_full_node_is_turned_away_at_the_door() {
-    let (node, _callers) = full(Vec::new()).await;
+    let (node, _callers) = Box::pin(full(Vec::new())).await;
     let turned_away = || node.network.counts().turned_away.load(Ordering::Relaxed);
     assert_eq!(turned_away(), 0);
     assert!(call(&node, &Keypair::generate_secp256k1()).await.is_none());
@@ -186,7 +186,7 @@ async fn who_calls_a_full_node_is_turned_away_at_the_door() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_trusted_peer_comes_in_where_there_is_no_room() {
     let friend = Keypair::generate_secp256k1();
-    let (node, _callers) = full(vec![friend.public().to_peer_id()]).await;
+    let (node, _callers) = Box::pin(full(vec![friend.public().to_peer_id()])).await;
     // While the friend is missing, who calls may be the friend: it is heard, and then shown out.
     if let Some(mut stranger) = call(&node, &Keypair::generate_secp256k1()).await {
         stranger.is_cut().await;

@@ -61,12 +61,7 @@ fn swarm(key: &Keypair) -> Swarm<Both> {
 }
 
 impl Villain {
-    /// Connects, and says with this status that it is on the chain; `None` if it is not let in.
-    pub(crate) async fn dial(address: &Multiaddr, peer: PeerId, status: &[u8]) -> Option<Villain> {
-        Self::dial_as(&Keypair::generate_secp256k1(), address, peer, status).await
-    }
-
-    /// The same with a key, by which it is known.
+    /// Connects under this key, and says with this status that it is on the chain; `None` if it is not let in.
     pub(crate) async fn dial_as(key: &Keypair, address: &Multiaddr, peer: PeerId, status: &[u8]) -> Option<Villain> {
         let mut swarm = swarm(key);
         swarm.dial(address.clone()).unwrap();

@@ -124,6 +124,32 @@ impl Gloas {
             },
         }
     }
+
+    /// Each with the number of its domain and its root.
+    fn with_domains(&self, fork: Fork) -> [(Message<'_>, u8, Root); 4] {
+        let envelope = Message::ExecutionPayloadEnvelope {
+            slot: self.vote.slot,
+            envelope: &self.envelope,
+        };
+        [
+            (envelope, 0x0b, self.envelope.hash_tree_root(fork)),
+            (
+                Message::ExecutionPayloadBid(&self.bid),
+                0x0b,
+                self.bid.hash_tree_root(fork),
+            ),
+            (
+                Message::PayloadAttestation(&self.vote),
+                0x0c,
+                self.vote.hash_tree_root(fork),
+            ),
+            (
+                Message::ProposerPreferences(&self.preferences),
+                0x0d,
+                self.preferences.hash_tree_root(fork),
+            ),
+        ]
+    }
 }
 
 fn is_signed(key: &BLSPubkey, object_root: Root, domain: Domain, signature: &BLSSignature) -> bool {
@@ -196,32 +222,9 @@ async fn domains() {
             9,
             contribution.hash_tree_root(fork),
         ),
-        (
-            Message::ExecutionPayloadEnvelope {
-                slot,
-                envelope: &gloas.envelope,
-            },
-            0x0b,
-            gloas.envelope.hash_tree_root(fork),
-        ),
-        (
-            Message::ExecutionPayloadBid(&gloas.bid),
-            0x0b,
-            gloas.bid.hash_tree_root(fork),
-        ),
-        (
-            Message::PayloadAttestation(&gloas.vote),
-            0x0c,
-            gloas.vote.hash_tree_root(fork),
-        ),
-        (
-            Message::ProposerPreferences(&gloas.preferences),
-            0x0d,
-            gloas.preferences.hash_tree_root(fork),
-        ),
     ];
     let version = config.fork_version(fork);
-    for (message, domain_type, object_root) in cases {
+    for (message, domain_type, object_root) in cases.into_iter().chain(gloas.with_domains(fork)) {
         let domain = compute_domain(Bytes([domain_type, 0, 0, 0]), version, ROOT);
         let signature = one(&signer, key, message, slot).await.unwrap();
         assert!(is_signed(&key, object_root, domain, &signature), "{message:?}");
