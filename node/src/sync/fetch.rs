@@ -134,13 +134,19 @@ impl Fetcher {
     }
 
     /// Gives blocks the sidecars that they need to be imported: all columns that this node samples, all blobs before
-    /// Fulu. `from` is asked first.
+    /// Fulu. `from` is asked first. What is in the chain already needs none: a range begins some way before the head, and
+    /// the columns of an epoch are most of what a node that keeps them all would fetch after a short absence.
     pub(crate) async fn with_data(
         &self,
-        mut blocks: Vec<Fetched>,
+        blocks: Vec<Fetched>,
         from: Option<PeerId>,
         by: By,
     ) -> Result<Vec<Fetched>, Failed> {
+        let snapshot = self.chain.snapshot();
+        let (here, mut blocks): (Vec<_>, Vec<_>) = blocks
+            .into_iter()
+            .partition(|block| snapshot.block(&block.root).is_some());
+        drop(snapshot);
         // A block's root does not tell whether its signature is right, and sidecars carry it too: those of an honest
         // peer must not be held against a forged one.
         let with_sidecars = blocks.iter().filter(|block| self.needs_data(block));
@@ -160,6 +166,8 @@ impl Fetcher {
         if missing > 0 {
             return Err(Failed::Data(format!("{missing} columns cannot be had of any peer")));
         }
+        blocks.extend(here);
+        blocks.sort_unstable_by_key(|block| block.block.message.slot);
         Ok(blocks)
     }
 

@@ -129,6 +129,36 @@ async fn sampled_columns_come_from_those_who_keep_them_and_only_custody_is_kept(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn columns_of_blocks_that_are_here_are_not_fetched_again() {
+    let history = History::new(6, 24_000, 1, None);
+    let network = Network::new(&history, vec![Scripted::new(Conduct::Honest, all())]);
+    let (middle, block) = history.blocks[2].clone();
+    *network.head.lock().unwrap() = (middle, block.message.slot);
+    let folder = Folder::new();
+    let running = history.node(history.genesis_anchor(), history.storage(&folder)).await;
+    running.chain.custody().bind([3; 32], true).unwrap();
+    sync_with(&running, &network);
+    until("half of the chain is here", || head(&running.chain) == middle).await;
+    let before = network.asked().len();
+    *network.head.lock().unwrap() = history.head();
+    until("the head is reached", || head(&running.chain) == history.head().0).await;
+    let later = network.asked().split_off(before);
+    let columns: Vec<Slot> = later
+        .iter()
+        .filter_map(|(_, request)| match request {
+            Request::ColumnsByRange(range) => Some(range.start_slot),
+            _ => None,
+        })
+        .collect();
+    assert!(!columns.is_empty(), "the rest was not loaded by range");
+    assert!(
+        columns.iter().all(|start| *start > block.message.slot),
+        "columns were fetched from {columns:?} on"
+    );
+    running.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn half_of_the_columns_are_enough_for_all() {
     let history = History::new(3, 24_000, 1, None);
     let network = Network::new(&history, vec![Scripted::new(Conduct::Honest, 10..74)]);
