@@ -130,19 +130,20 @@ impl FastConfirmationStore {
         }
     }
 
-    /// The payload that the engine is told is safe; zero before the merge, and if the block is not known.
+    /// The payload that the engine is told is safe; zero before the merge. Where finality has passed and pruned the
+    /// confirmed block since the last slot, the finalized payload, which is safe and later.
     ///
     /// Spec: bellatrix/ and gloas/fast-confirmation.md, `get_safe_execution_block_hash`.
     pub fn get_safe_execution_block_hash(&self, store: &Store) -> Hash32 {
-        let block = store.blocks.get(&self.confirmed_root);
-        block.map_or(Hash32::ZERO, |block| {
-            // Of a block whose payload comes apart only the payload before is safe.
-            if block.separate_payload {
-                block.parent_block_hash
-            } else {
-                block.block_hash
-            }
-        })
+        let Some(block) = store.blocks.get(&self.confirmed_root) else {
+            return store.get_finalized_execution_block_hash();
+        };
+        // Of a block whose payload comes apart only the payload before is safe.
+        if block.separate_payload {
+            block.parent_block_hash
+        } else {
+            block.block_hash
+        }
     }
 }
 
