@@ -322,16 +322,16 @@ impl Running {
             Some(network) => Arc::new(network.clone()),
             None => Arc::new(Alone),
         };
-        let context = ApiContext::new(api::Parts {
-            chain: self.chain.clone(),
-            pools: Arc::clone(&self.pools),
-            producer: Arc::clone(&self.producer),
-            storage: self.storage.clone(),
-            light: Arc::clone(&self.light),
-            engine: Arc::clone(&self.engine),
+        let context = ApiContext::new(
+            self.chain.clone(),
+            Arc::clone(&self.pools),
+            Arc::clone(&self.producer),
+            self.storage.clone(),
+            Arc::clone(&self.light),
+            Arc::clone(&self.engine),
             network,
-            stop: self.stop.clone(),
-        });
+            self.stop.clone(),
+        );
         let context = Arc::new(context);
         if let Some(listener) = metrics_listener {
             let sources = Arc::new(metrics::Sources::new(Arc::clone(&context)));

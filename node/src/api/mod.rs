@@ -72,44 +72,27 @@ pub struct ApiOptions {
     pub descriptors_kept_back: usize,
 }
 
-/// The parts of the node that handlers work on.
-pub struct Parts {
-    /// The chain.
-    pub chain: Chain,
-    /// What waits for a block.
-    pub pools: Arc<Pools>,
-    /// Who makes blocks.
-    pub producer: Arc<Producer>,
-    /// What is on disk.
-    pub storage: Storage,
-    /// What light clients are served.
-    pub light: Arc<Light>,
-    /// The execution client.
-    pub engine: Arc<Engine>,
-    /// The peers.
-    pub network: Arc<dyn Network>,
-    /// Tells of the node's stop.
-    pub stop: Stop,
-}
-
-impl std::fmt::Debug for Parts {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Parts").finish_non_exhaustive()
-    }
-}
-
 impl ApiContext {
     /// Handlers over these parts of the node.
-    pub fn new(parts: Parts) -> Self {
+    pub fn new(
+        chain: Chain,
+        pools: Arc<Pools>,
+        producer: Arc<Producer>,
+        storage: Storage,
+        light: Arc<Light>,
+        engine: Arc<Engine>,
+        network: Arc<dyn Network>,
+        stop: Stop,
+    ) -> Self {
         ApiContext {
-            chain: parts.chain,
-            pools: parts.pools,
-            producer: parts.producer,
-            storage: parts.storage,
-            light: parts.light,
-            engine: parts.engine,
-            network: parts.network,
-            stop: parts.stop,
+            chain,
+            pools,
+            producer,
+            storage,
+            light,
+            engine,
+            network,
+            stop,
             bulk: bulk::Places::default(),
             readers: read::Readers::default(),
             subscribers: events::Subscribers::default(),

@@ -57,8 +57,8 @@ pub struct Ceiling {
     wanted: usize,
     last: Option<(Duration, Totals)>,
     /// Averages, in bytes a second: what was received, and what was sent besides answers.
-    received: u64,
-    sent: u64,
+    received: f64,
+    sent: f64,
     backfill: bool,
     peers: usize,
     peers_at: Duration,
@@ -71,8 +71,8 @@ impl Ceiling {
             most: megabits.saturating_mul(1_000_000 / 8).max(1),
             wanted,
             last: None,
-            received: 0,
-            sent: 0,
+            received: 0.0,
+            sent: 0.0,
             backfill: true,
             peers: wanted,
             peers_at: Duration::ZERO,
@@ -82,15 +82,15 @@ impl Ceiling {
     /// Notes the totals, about once a second; what may be done from now on. `now` counts from any beginning.
     pub fn note(&mut self, totals: Totals, now: Duration) -> Allowance {
         if let Some((at, before)) = self.last {
-            let millis = millis_of(now.saturating_sub(at)).max(1);
+            let seconds = now.saturating_sub(at).as_secs_f64().max(1e-3);
+            let rate = |now: u64, before: u64| now.saturating_sub(before) as f64 / seconds;
             let must = |totals: Totals| totals.sent.saturating_sub(totals.served);
-            let mean = |old: u64, now: u64, before: u64| average(old, now.saturating_sub(before), millis);
-            self.received = mean(self.received, totals.received, before.received);
-            self.sent = mean(self.sent, must(totals), must(before));
+            let weight = (seconds / WINDOW.as_secs_f64()).min(1.0);
+            self.received += (rate(totals.received, before.received) - self.received) * weight;
+            self.sent += (rate(must(totals), must(before)) - self.sent) * weight;
         }
         self.last = Some((now, totals));
-        let busiest = self.received.max(self.sent);
-        let load = busiest.saturating_mul(100).saturating_add(self.most / 2) / self.most;
+        let load = (self.received.max(self.sent) * 100.0 / self.most as f64) as u64;
         if load >= BACKFILL_STOPS {
             self.backfill = false;
         } else if load < BACKFILL_STARTS {
@@ -106,23 +106,11 @@ impl Ceiling {
             }
         }
         Allowance {
-            serve: self.most.saturating_sub(self.sent).max(self.most / SERVE_LEAST),
+            serve: self.most.saturating_sub(self.sent as u64).max(self.most / SERVE_LEAST),
             backfill: self.backfill,
             peers: self.peers,
         }
     }
-}
-
-fn millis_of(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// An average in bytes a second after so many bytes in so many milliseconds more.
-fn average(old: u64, bytes: u64, millis: u64) -> u64 {
-    let window = millis_of(WINDOW);
-    let new = bytes.saturating_mul(1000) / millis;
-    let weight = millis.min(window);
-    (old.saturating_mul(window - weight)).saturating_add(new.saturating_mul(weight)) / window
 }
 
 #[cfg(test)]
