@@ -107,6 +107,11 @@ impl Light {
         }
     }
 
+    /// The database that it reads.
+    pub fn storage(&self) -> &Storage {
+        &self.storage
+    }
+
     fn made(&self) -> MutexGuard<'_, Made> {
         // Nothing that may panic happens under the lock but comparisons of headers.
         self.made.lock().unwrap_or_else(PoisonError::into_inner)

@@ -326,7 +326,6 @@ impl Running {
             self.chain.clone(),
             Arc::clone(&self.pools),
             Arc::clone(&self.producer),
-            self.storage.clone(),
             Arc::clone(&self.light),
             Arc::clone(&self.engine),
             network,

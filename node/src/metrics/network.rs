@@ -34,7 +34,7 @@ fn write_peers(page: &mut Page, figures: &Figures) {
     );
     for inbound in [true, false] {
         for transport in Transport::ALL {
-            let of = |peer: &&_| is_of(*peer, inbound, transport);
+            let of = |peer: &&_| is_of(peer, inbound, transport);
             let count = figures.peers.iter().filter(of).count();
             let direction = if inbound { "inbound" } else { "outbound" };
             let labels = format!("direction=\"{direction}\",transport=\"{}\"", transport.name());

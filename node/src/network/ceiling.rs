@@ -57,8 +57,8 @@ pub struct Ceiling {
     wanted: usize,
     last: Option<(Duration, Totals)>,
     /// Averages, in bytes a second: what was received, and what was sent besides answers.
-    received: f64,
-    sent: f64,
+    received: u64,
+    sent: u64,
     backfill: bool,
     peers: usize,
     peers_at: Duration,
@@ -71,8 +71,8 @@ impl Ceiling {
             most: megabits.saturating_mul(1_000_000 / 8).max(1),
             wanted,
             last: None,
-            received: 0.0,
-            sent: 0.0,
+            received: 0,
+            sent: 0,
             backfill: true,
             peers: wanted,
             peers_at: Duration::ZERO,
@@ -82,15 +82,13 @@ impl Ceiling {
     /// Notes the totals, about once a second; what may be done from now on. `now` counts from any beginning.
     pub fn note(&mut self, totals: Totals, now: Duration) -> Allowance {
         if let Some((at, before)) = self.last {
-            let seconds = now.saturating_sub(at).as_secs_f64().max(1e-3);
-            let rate = |now: u64, before: u64| now.saturating_sub(before) as f64 / seconds;
+            let passed = now.saturating_sub(at);
             let must = |totals: Totals| totals.sent.saturating_sub(totals.served);
-            let weight = (seconds / WINDOW.as_secs_f64()).min(1.0);
-            self.received += (rate(totals.received, before.received) - self.received) * weight;
-            self.sent += (rate(must(totals), must(before)) - self.sent) * weight;
+            self.received = averaged(self.received, totals.received.saturating_sub(before.received), passed);
+            self.sent = averaged(self.sent, must(totals).saturating_sub(must(before)), passed);
         }
         self.last = Some((now, totals));
-        let load = (self.received.max(self.sent) * 100.0 / self.most as f64) as u64;
+        let load = self.received.max(self.sent).saturating_mul(100) / self.most;
         if load >= BACKFILL_STOPS {
             self.backfill = false;
         } else if load < BACKFILL_STARTS {
@@ -106,11 +104,21 @@ impl Ceiling {
             }
         }
         Allowance {
-            serve: self.most.saturating_sub(self.sent as u64).max(self.most / SERVE_LEAST),
+            serve: self.most.saturating_sub(self.sent).max(self.most / SERVE_LEAST),
             backfill: self.backfill,
             peers: self.peers,
         }
     }
+}
+
+/// An average in bytes a second, after so many bytes in so much time.
+fn averaged(before: u64, bytes: u64, passed: Duration) -> u64 {
+    let window = WINDOW.as_millis();
+    let passed = passed.as_millis().min(window);
+    let kept = u128::from(before) * (window - passed);
+    // Bytes of the time that passed, as a rate, weighed by that time: the time itself cancels out.
+    let new = u128::from(bytes) * 1000;
+    u64::try_from((kept + new) / window).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -148,7 +156,7 @@ mod tests {
         let serving = steady(&mut ceiling, &mut totals, 120, 120, megabits(2, 10, 8));
         assert_eq!((serving.backfill, serving.peers), (true, 50));
         assert!((950_000..=1_050_000).contains(&serving.serve), "{serving:?}");
-        let full = steady(&mut ceiling, &mut totals, 240, 240, megabits(9, 9, 0));
+        let full = steady(&mut ceiling, &mut totals, 240, 240, megabits(10, 10, 0));
         assert_eq!((full.backfill, full.peers), (false, 50), "history waits first");
         let above = steady(&mut ceiling, &mut totals, 480, 240, megabits(12, 3, 0));
         assert!(!above.backfill && above.peers < 50 && above.peers >= 30, "{above:?}");
