@@ -85,9 +85,9 @@ fn sum_up(epoch: Epoch, rewards: &AttestationRewards, validators: &Validators) -
     if rewards.earned.is_empty() {
         return None;
     }
-    let share = earned as f64 * 100.0 / possible.max(1) as f64;
     let mut parts = vec![format!(
-        "epoch {epoch} is settled: attesting earned {earned} gwei of {possible} possible ({share:.1} %)"
+        "epoch {epoch} is settled: attesting {}",
+        result(earned, possible)
     )];
     for (who, what) in [
         (missed, "not counted"),
@@ -99,6 +99,16 @@ fn sum_up(epoch: Epoch, rewards: &AttestationRewards, validators: &Validators) -
         }
     }
     Some(parts.join("; "))
+}
+
+/// What was earned, in words. In a leak the best vote earns nothing, and its share would be of nothing.
+fn result(earned: i64, possible: i64) -> String {
+    if possible > 0 {
+        let share = earned as f64 * 100.0 / possible as f64;
+        return format!("earned {earned} gwei of {possible} possible ({share:.1} %)");
+    }
+    let lost = earned.min(0).unsigned_abs();
+    format!("lost {lost} gwei; nothing can be earned while the chain does not finalize")
 }
 
 #[cfg(test)]
@@ -151,6 +161,15 @@ mod tests {
              another target, or late (validator 3); 1 for another head, or late (validator 2)"
         );
         assert_eq!(sum_up(7, &AttestationRewards::default(), &validators), None);
+        let leak = AttestationRewards {
+            ideal: Vec::new(),
+            earned: vec![reward(1, 0, 0, 0), reward(4, 0, -20, -15)],
+        };
+        assert_eq!(
+            sum_up(7, &leak, &validators).unwrap(),
+            "epoch 7 is settled: attesting lost 35 gwei; nothing can be earned while the chain does not finalize; 1 not \
+             counted (validator 4)"
+        );
         assert_eq!((settled_at(1), settled_at(9)), (None, Some(7)));
     }
 }
