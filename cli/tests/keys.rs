@@ -622,7 +622,7 @@ fn a_public_network_wants_to_know_where_fees_go() {
     let suggested = [&hoodi[..], &["--suggested-fee-recipient", &mistyped]].concat();
     assert!(refuses_to_start(&setup, 2, &suggested).contains("checksum"));
     // A folder of another network than the one that is named.
-    let other = refuses_to_start(&setup, 3, &["--network", "mainnet"]);
+    let other = refuses_to_start(&setup, 3, &["--network", "sepolia"]);
     assert!(
         other.contains("another network") && other.contains("--datadir or --network"),
         "{other}"

@@ -81,6 +81,9 @@ pub fn gossipsub(digests: &Digests, config: &Arc<Config>, counts: &Arc<Counts>) 
         .validation_mode(ValidationMode::Anonymous)
         .validate_messages()
         .message_id_fn(message_id_fn(digests))
+        // Two nodes that send the same update for light clients, or the same operation, wrong nobody: to each the other's is
+        // a message of its own that comes back, which would be held against the peer otherwise.
+        .allow_self_origin(true)
         // Own messages go to the mesh like all others: 50 copies of a block take a home line's upload for seconds.
         .flood_publish(false)
         .idontwant_message_size_threshold(IDONTWANT_FROM)
