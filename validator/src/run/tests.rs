@@ -436,7 +436,8 @@ fn has_machine_id() -> bool {
 
 #[tokio::test]
 async fn a_restart_signs_at_once_and_a_copy_waits_and_stops() {
-    let slot_ms = 100;
+    // An epoch of three seconds: a stop, a copy and a start have to fit into two of them on a busy machine.
+    let slot_ms = 3200 / SLOTS_PER_EPOCH;
     // It begins in the genesis epoch, where nobody waits, and goes on into the next ones.
     let world = World::new("restart", 2, slot_ms, unix_ms() / 1000);
     world.run(world.attested(2)).await.unwrap();

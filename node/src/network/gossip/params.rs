@@ -57,6 +57,10 @@ pub const THRESHOLDS: PeerScoreThresholds = PeerScoreThresholds {
     opportunistic_graft_threshold: 1.0,
 };
 
+/// Grafts that a peer may send too early without a penalty. Two nodes leave the topics of a fork that has passed in the same
+/// epoch, and each graft that the one has under way when the other leaves is too early: one a topic, and there are some 200.
+const CROSSED_GRAFTS: f64 = 256.0;
+
 /// Sets gossipsub up; an error is a bug of these parameters.
 pub fn gossipsub(digests: &Digests, config: &Arc<Config>, counts: &Arc<Counts>) -> Result<Gossipsub, String> {
     let seen_ttl = config.slot_duration_ms.saturating_mul(SLOTS_PER_EPOCH * 2);
@@ -120,9 +124,9 @@ fn peer_score(config: &Config) -> PeerScoreParams {
         // Peers of one address are the book's affair: on public networks it lets in three of a site at most, and on
         // private ones all may stand behind one address and do no wrong.
         ip_colocation_factor_weight: 0.0,
-        // Broken promises and floods of grafts. A busy peer breaks some promises; seven at once are no accident.
+        // Broken promises and floods of grafts.
         behaviour_penalty_weight: -10.0,
-        behaviour_penalty_threshold: 6.0,
+        behaviour_penalty_threshold: CROSSED_GRAFTS,
         behaviour_penalty_decay: score_parameter_decay(epoch(config)),
         decay_interval: Duration::from_secs(1),
         decay_to_zero: 0.01,
