@@ -78,9 +78,14 @@ impl Chain {
     }
 
     fn start(&self, name: &str, data: &str, options: &[&str]) -> Child {
+        self.command(name, data, options).spawn().unwrap()
+    }
+
+    fn command(&self, name: &str, data: &str, options: &[&str]) -> Command {
         let program = std::env::var("WREN_BIN").unwrap_or_else(|_| env!("CARGO_BIN_EXE_wren").into());
         let log = File::options().create(true).append(true).open(self.folder.join(name));
-        Command::new(program)
+        let mut command = Command::new(program);
+        command
             .current_dir(root())
             .args(options)
             .arg("--network")
@@ -89,9 +94,8 @@ impl Chain {
             .arg(self.folder.join(data))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(log.unwrap())
-            .spawn()
-            .unwrap()
+            .stderr(log.unwrap());
+        command
     }
 
     pub(crate) fn node(&self) -> Child {
@@ -121,14 +125,23 @@ impl Chain {
 
     /// The same with a node's address, or that of what stands before it.
     pub(crate) fn client_at(&self, node: SocketAddr, data: &str, log: &str, metrics: &str) -> Child {
+        self.client_command(node, data, log, metrics).spawn().unwrap()
+    }
+
+    /// A client on a machine whose clock is wrong by that, as libfaketime has it.
+    pub(crate) fn client_off_time(&self, library: &Path, off: &str, data: &str, log: &str) -> Child {
+        let mut command = self.client_command(self.api, data, log, "0");
+        command.env("LD_PRELOAD", library).env("FAKETIME", off);
+        // Only the time of day is wrong on such a machine.
+        command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1").spawn().unwrap()
+    }
+
+    fn client_command(&self, node: SocketAddr, data: &str, log: &str, metrics: &str) -> Command {
         let url = format!("http://{node}");
         let fees = "0x8943545177806ED17B9F23F0a21ee5948eCaa776";
         let options = ["validator", "--metrics-port", metrics, "--beacon-nodes", &url];
-        self.start(
-            log,
-            data,
-            &[&options[..], &["--suggested-fee-recipient", fees]].concat(),
-        )
+        let fees = ["--suggested-fee-recipient", fees];
+        self.command(log, data, &[&options[..], &fees].concat())
     }
 
     /// What the node answers, if it does and all is well.

@@ -21,6 +21,8 @@ mod scenarios;
 mod setup;
 mod ssz;
 mod tidy;
+#[cfg(feature = "minimal")]
+mod wrong_clock;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -108,7 +110,6 @@ impl Drop for Scratch {
 
 /// Says loudly that a test could not run, past the capture of the test harness. In CI only what `tests/skips.txt`
 /// lists, with its reason, may be skipped.
-#[cfg(not(feature = "minimal"))]
 fn skip(name: &str, what: &str) {
     let list = std::fs::read_to_string(root().join("tests/skips.txt")).expect("tests/skips.txt is there");
     let listed = list

@@ -142,10 +142,14 @@ impl Clock {
     }
 
     /// Takes a node's `Date` header (seconds since 1970) of an answer to a question asked and answered at these times.
-    /// A node on this machine has our clock and is no witness.
-    pub fn heard(&self, node: usize, on_this_machine: bool, date: u64, asked_ms: u64, answered_ms: u64) {
-        if !on_this_machine {
-            self.witness(node, ahead_of_date(date, asked_ms, answered_ms), false);
+    /// A node at a loopback address mostly has our own clock, so that it proves nothing when it agrees; where it does not,
+    /// it is another machine's, behind a tunnel.
+    pub fn heard(&self, node: usize, by_loopback: bool, date: u64, asked_ms: u64, answered_ms: u64) {
+        let ahead_ms = ahead_of_date(date, asked_ms, answered_ms);
+        if !by_loopback || ahead_ms.abs() > TOLERANCE_MS {
+            self.witness(node, ahead_ms, false);
+        } else if let Some(witness) = self.heard_of().witnesses.get_mut(node) {
+            witness.take_if(|witness| !witness.by_head);
         }
     }
 
@@ -254,9 +258,13 @@ fn judge(ahead_ms: impl Iterator<Item = i64>) -> Option<String> {
     }
     let side = if middle > 0 { "ahead of" } else { "behind" };
     let seconds = middle.unsigned_abs() as f64 / 1000.0;
+    let off = if seconds < 3600.0 {
+        format!("{seconds:.1} s")
+    } else {
+        format!("{:.1} hours", seconds / 3600.0)
+    };
     Some(format!(
-        "it is {seconds:.1} s {side} that of the beacon nodes; set it (timedatectl, chrony or ntpd) and duties go on by \
-         themselves"
+        "it is {off} {side} that of the beacon nodes; set it (timedatectl, chrony or ntpd) and duties go on by themselves"
     ))
 }
 
@@ -293,7 +301,7 @@ mod tests {
     fn the_clock_is_wrong_when_most_say_so() {
         assert_eq!(judge([].into_iter()), None);
         assert_eq!(judge([3_000].into_iter()), None);
-        assert!(judge([86_400_000].into_iter()).unwrap().contains("86400.0 s ahead of"));
+        assert!(judge([86_400_000].into_iter()).unwrap().contains("24.0 hours ahead of"));
         assert!(judge([-4_000].into_iter()).unwrap().contains("4.0 s behind"));
         assert_eq!(judge([0, 9_000].into_iter()), None);
         assert_eq!(judge([-9_000, 9_000].into_iter()), None);
@@ -307,10 +315,14 @@ mod tests {
     }
 
     #[test]
-    fn nodes_on_this_machine_are_no_witnesses_of_its_clock() {
+    fn nodes_on_this_machine_witness_against_its_clock_only() {
         let clock = clock(unix_ms() / 1000 - 100);
+        // Behind a tunnel.
         clock.heard(0, true, 5, 1_000_000, 1_000_000);
+        assert!(matches!(clock.wall_clock(), WallClock::Wrong(_)));
+        clock.heard(0, true, 1_000, 1_000_000, 1_000_000);
         assert!(matches!(clock.wall_clock(), WallClock::Slot(_)));
+        // It outvotes nobody by agreeing.
         clock.heard(1, false, 5, 1_000_000, 1_000_000);
         assert!(matches!(clock.wall_clock(), WallClock::Wrong(_)));
         clock.heard(1, false, 5, 5_000, 5_000);

@@ -182,7 +182,6 @@ async fn live(options: Options, signer: Signer, mut signal: impl AsyncFnMut() ->
     };
     let clock = Arc::new(Clock::new(config.clone(), genesis.genesis_time));
     let slots = SlotClock::new(&config, genesis.genesis_time);
-    check_forks(&config, &slots, &clock)?;
 
     let (heads_sender, heads) = watch::channel(Heads::default());
     let (duties_sender, duties) = watch::channel(Arc::new(DutyTable::default()));
@@ -204,6 +203,7 @@ async fn live(options: Options, signer: Signer, mut signal: impl AsyncFnMut() ->
     ctx_sender.send_replace(Some(ctx.clone()));
 
     meet_nodes(&ctx, &genesis).await;
+    check_forks(&ctx.config, &slots, &ctx.clock)?;
 
     for position in 0..nodes.all().len() {
         tasks.spawn(watching::check_node(ctx.clone(), position, genesis));
@@ -290,9 +290,11 @@ fn connect(options: &Options) -> Result<Nodes> {
     Nodes::new(list, options.broadcast).map_err(|why| anyhow!(why))
 }
 
-/// Refuses to start where this version does no duties, and warns of a fork that is still far off.
+/// Refuses to start where this version does no duties, and warns of a fork that is still far off. By a clock that the
+/// nodes contradict nothing is refused: it is waited for.
 fn check_forks(config: &Config, slots: &SlotClock, clock: &Clock) -> Result<()> {
-    if let Some(why) = startup::fork_stop(config, slots, clock.now().epoch) {
+    let stopped = startup::fork_stop(config, slots, clock.now().epoch);
+    if let Some(why) = stopped.filter(|_| clock.wrong().is_none()) {
         bail!(why);
     }
     if let Some((name, epoch)) = startup::unsupported_fork(config) {

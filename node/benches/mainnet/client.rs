@@ -55,14 +55,11 @@ impl Client {
         self.ask(&head, body)
     }
 
-    /// `None` for an answer that is no success; then the connection is of no more use.
+    /// `None` for an answer that is no success, which is told.
     fn ask(&mut self, head: &str, body: &[u8]) -> Option<Body> {
         let stream = self.stream.get_mut();
         stream.write_all(&[head.as_bytes(), body].concat()).ok()?;
         let status = self.line()?;
-        if !status.starts_with("HTTP/1.1 200") {
-            return None;
-        }
         let (mut length, mut is_chunked) = (0, false);
         loop {
             let line = self.line()?.to_lowercase();
@@ -74,16 +71,26 @@ impl Client {
             }
             is_chunked |= line == "transfer-encoding: chunked";
         }
-        if !is_chunked {
-            return self.bytes(length).map(Body);
+        let body = if is_chunked {
+            self.chunks()?
+        } else {
+            self.bytes(length)?
+        };
+        if status.starts_with("HTTP/1.1 200") {
+            return Some(Body(body));
         }
+        println!("    {status}: {}", String::from_utf8_lossy(&body));
+        None
+    }
+
+    fn chunks(&mut self) -> Option<Vec<u8>> {
         let mut whole = Vec::new();
         loop {
             let size = usize::from_str_radix(&self.line()?, 16).ok()?;
             whole.extend(self.bytes(size)?);
             self.line()?;
             if size == 0 {
-                return Some(Body(whole));
+                return Some(whole);
             }
         }
     }

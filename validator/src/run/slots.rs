@@ -15,6 +15,8 @@ use tokio::task::JoinSet;
 const SLOTS_PER_DUTY: u32 = 3;
 /// After a stop, duties under way may go on for so many slots.
 const SLOTS_AFTER_STOP: u32 = 2;
+/// A clock that is set back by more slots than this begins them anew; by less, it waits for the slot that is next.
+const SLOTS_SET_BACK: Slot = 2;
 /// How often waiting for genesis, and a clock that is wrong, are told.
 const TELL_AGAIN: Duration = Duration::from_mins(1);
 
@@ -28,7 +30,7 @@ pub(super) async fn drive(ctx: Context, slots: SlotClock, mut stop: watch::Recei
         tokio::select! {
             biased;
             _ = stop.wait_for(|stop| *stop) => break Ok(()),
-            () = until_slot(&ctx, next) => {}
+            () = until_slot(&ctx, next, &mut told_clock) => {}
         }
         if let Some(step) = ctx.clock.stepped() {
             let seconds = step as f64 / 1000.0;
@@ -36,16 +38,21 @@ pub(super) async fn drive(ctx: Context, slots: SlotClock, mut stop: watch::Recei
         }
         // After a jump it may be another slot than the one that was waited for.
         let now = ctx.clock.now();
-        if last.is_some_and(|last| now.slot <= last) {
-            // Set back: duties that were done are not done again.
+        if let Some(done) = last.filter(|last| now.slot <= *last) {
+            // Set back: duties that were done are not begun again. After a clock that was far ahead there are none.
+            if now.slot.saturating_add(SLOTS_SET_BACK) < done {
+                last = Some(now.slot);
+            }
             tokio::time::sleep(Duration::from_millis(200)).await;
             continue;
         }
         last = Some(now.slot);
-        if let Some(why) = fork_stop(&ctx.config, &slots, now.epoch) {
+        tell_clock(&ctx, &mut told_clock);
+        let stopped = fork_stop(&ctx.config, &slots, now.epoch);
+        // The fork may be years away where the clock is wrong.
+        if let Some(why) = stopped.filter(|_| ctx.clock.wrong().is_none()) {
             break Err(why);
         }
-        tell_clock(&ctx, &mut told_clock);
         begin(&ctx, now.slot, &mut tasks);
         reap(&mut tasks);
     };
@@ -53,15 +60,16 @@ pub(super) async fn drive(ctx: Context, slots: SlotClock, mut stop: watch::Recei
     result
 }
 
-/// Waits for the start of a slot; before genesis it says so once a minute.
-async fn until_slot(ctx: &Context, slot: Slot) {
+/// Waits for the start of a slot, or until the clock was set back from it; before genesis it says so once a minute.
+async fn until_slot(ctx: &Context, slot: Slot, told_clock: &mut Option<tokio::time::Instant>) {
     let start = ctx.clock.start_of(slot);
     let mut told: Option<tokio::time::Instant> = None;
     loop {
         let now = ctx.clock.now();
-        if now.ms >= start {
+        if now.ms >= start || now.slot.saturating_add(SLOTS_SET_BACK) < slot {
             return;
         }
+        tell_clock(ctx, told_clock);
         if now.until_genesis_ms > 0 && told.is_none_or(|told| told.elapsed() >= TELL_AGAIN) {
             tracing::info!("waiting for genesis, {} s to go", now.until_genesis_ms.div_ceil(1000));
             told = Some(tokio::time::Instant::now());

@@ -214,7 +214,13 @@ pub(super) async fn sum_up(ctx: Context) {
             .saturating_add(1)
             .saturating_mul(SLOTS_PER_EPOCH)
             .saturating_add(2);
-        ctx.clock.sleep_until(ctx.clock.start_of(slot)).await;
+        // Slot by slot: a clock that is set back by days would make it wait as long.
+        while (epoch..=epoch.saturating_add(1)).contains(&ctx.clock.now().epoch) && ctx.clock.now().slot < slot {
+            tokio::time::sleep(ctx.clock.slot_duration()).await;
+        }
+        if ctx.clock.now().slot < slot {
+            continue;
+        }
         if let Some(text) = ctx.report.summary(epoch) {
             tracing::info!("{text}");
         }
