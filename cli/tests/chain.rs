@@ -128,12 +128,13 @@ impl Chain {
         self.client_command(node, data, log, metrics).spawn().unwrap()
     }
 
-    /// A client on a machine whose clock is wrong by that, as libfaketime has it.
-    pub(crate) fn client_off_time(&self, library: &Path, off: &str, data: &str, log: &str) -> Child {
-        let mut command = self.client_command(self.api, data, log, "0");
-        command.env("LD_PRELOAD", library).env("FAKETIME", off);
+    /// A client on a machine whose clock is wrong by what a file says, as libfaketime has it.
+    pub(crate) fn client_off_time(&self, library: &Path, off: &Path, log: &str) -> Child {
+        let mut command = self.client_command(self.api, "data", log, "0");
+        command.env("LD_PRELOAD", library).env("FAKETIME_TIMESTAMP_FILE", off);
         // Only the time of day is wrong on such a machine.
-        command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1").spawn().unwrap()
+        command.envs([("FAKETIME_DONT_FAKE_MONOTONIC", "1"), ("FAKETIME_CACHE_DURATION", "1")]);
+        command.spawn().unwrap()
     }
 
     fn client_command(&self, node: SocketAddr, data: &str, log: &str, metrics: &str) -> Command {

@@ -25,7 +25,7 @@ use crate::ssz::PersistentList;
 use crate::state::State;
 use crate::types::{BLSPubkey, BeaconState, Validator, ValidatorIndex};
 use crypto::bls::PublicKey;
-use crypto::pubkeys::Pubkeys;
+use crypto::pubkeys::{Pubkeys, PubkeysError};
 use hashbrown::HashTable;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
@@ -136,16 +136,12 @@ impl Keys {
     }
 
     /// All validators of a registry by their keys, and the keys that `table` has of them; `missing` tells which it has not.
-    /// What the table is given later goes to its file, and is safe there after a `sync` of any handle of it.
+    /// The table may reach further, where it was filled by a later state of the chain. What it is given later goes to its
+    /// file, and is safe there after `sync`.
     ///
     /// An error if the table is of another registry.
     pub fn with_table(table: Pubkeys, validators: &PersistentList<Validator>) -> Result<Self, Invalid> {
-        let (in_table, count) = (table.len(), validators.len());
-        ensure!(
-            in_table <= count,
-            "public key table",
-            "it has {in_table} keys, and the registry {count}: delete its file, it is made again"
-        );
+        let in_table = table.len().min(validators.len());
         for index in (0..in_table).step_by(in_table.div_ceil(COMPARED).max(1)) {
             let found = table
                 .get(index)
@@ -169,6 +165,16 @@ impl Keys {
     /// How many validators are known by their keys.
     pub fn len(&self) -> usize {
         self.lookup.known
+    }
+
+    /// How many of the first validators have their keys in the table.
+    pub fn in_table(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Returns when the table is on disk. Errors if the file cannot be written.
+    pub fn sync(&self) -> Result<(), PubkeysError> {
+        self.table.clone().sync()
     }
 
     /// Whether none is known.
@@ -442,7 +448,23 @@ mod tests {
         table.append(&numbered(4)).unwrap();
         let refused = |numbers: &[usize]| Keys::with_table(table.clone(), &state(numbers).validators).is_err();
         assert!(!refused(&[0, 1, 2, 3, 4]));
-        assert!(refused(&[0, 1, 2]) && refused(&[0, 1, 3, 2, 4]));
+        assert!(refused(&[0, 1, 3, 2, 4]) && refused(&[0, 2, 1]));
+    }
+
+    #[test]
+    fn a_table_may_reach_further_than_the_registry() {
+        let mut table = Pubkeys::in_memory();
+        table.append(&numbered(5)).unwrap();
+        let (early, later) = (state(&[0, 1, 2]), state(&[0, 1, 2, 3, 4, 5]));
+        let mut keys = Keys::with_table(table, &early.validators).unwrap();
+        keys.settle(3);
+        assert!(keys.missing(&early).is_empty() && agrees(&keys, &early));
+        assert!(agrees(&keys, &later), "a registry that grew as the table did");
+        assert!(agrees(&keys, &state(&[0, 1, 2, 7, 8])), "and one that did not");
+        keys.extend(&later.validators).unwrap();
+        keys.settle(6);
+        assert_eq!((keys.len(), keys.in_table()), (6, 6));
+        assert!(agrees(&keys, &later));
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod driver;
 pub mod execution;
 pub mod forks;
 pub mod genesis;
+pub mod keys;
 pub mod light;
 pub mod metrics;
 pub mod network;

@@ -6,6 +6,7 @@ use crate::checkpoint;
 use crate::clock::{self, Clock, ClockWatch, Sources};
 use crate::execution::{DevEngine, Engine};
 use crate::forks;
+use crate::keys;
 use crate::network::NetworkOptions;
 use crate::network::node_key::NodeKey;
 use crate::run::{Memory, Parts, Running, start_within};
@@ -158,10 +159,12 @@ pub async fn begin(options: Options, stop: Stop) -> Result<Running> {
         // It keeps nothing of its own on disk.
         engine.trust(anchor.state.at, &anchor.state.latest_execution_payload_header);
     }
+    let keys = keys::open(&options.datadir, &anchor.state.validators)?;
     let mut running = start_within(
         Parts {
             config,
             anchor,
+            keys,
             storage,
             engine,
             fee_recipient: options.fee_recipient,

@@ -12,6 +12,7 @@ use crate::disk::{self, Disk};
 use crate::driver::{self, EngineDriver};
 use crate::execution::Engine;
 use crate::forks;
+use crate::keys;
 use crate::light::Light;
 use crate::metrics;
 use crate::network::node_key::NodeKey;
@@ -57,6 +58,8 @@ pub struct Parts {
     pub config: Arc<Config>,
     /// Where the chain begins.
     pub anchor: Anchor,
+    /// The public keys of its registry.
+    pub keys: Keys,
     /// The database.
     pub storage: Storage,
     /// The execution client.
@@ -102,10 +105,10 @@ struct Beginning {
 
 impl Beginning {
     /// At a point of the chain that is trusted.
-    fn at(anchor: &Anchor, config: &Arc<Config>, now_ms: u64, states: &Arc<States>, memory: Memory) -> Result<Self> {
+    fn at(parts: &Parts, now_ms: u64, states: &Arc<States>, memory: Memory) -> Result<Self> {
+        let (anchor, config, mut keys) = (&parts.anchor, &parts.config, parts.keys.clone());
         let mut store = anchor.store(config)?;
         store.on_tick_ms(now_ms);
-        let mut keys = Keys::of(&anchor.state)?;
         keys.settle(anchor.state.validators.len());
         let keys = Arc::new(keys);
         let fast = FastConfirmationStore::get_fast_confirmation_store(&store);
@@ -186,7 +189,7 @@ pub async fn start(parts: Parts, stop: Stop) -> Result<Running> {
 pub async fn start_within(parts: Parts, memory: Memory, stop: Stop) -> Result<Running> {
     let clock = Clock::new(&parts.config, parts.anchor.state.genesis_time);
     let states = Arc::new(States::new(parts.storage.clone()));
-    let beginning = Beginning::at(&parts.anchor, &parts.config, clock.now_ms(), &states, memory)?;
+    let beginning = Beginning::at(&parts, clock.now_ms(), &states, memory)?;
     let (events, events_end) = sync_channel(EVENTS_MAX);
     let chain = Chain {
         config: Arc::clone(&parts.config),
@@ -215,6 +218,7 @@ pub async fn start_within(parts: Parts, memory: Memory, stop: Stop) -> Result<Ru
         stop.clone(),
     ));
     replay(&chain, &parts.storage, parts.anchor.block.slot).await?;
+    tokio::spawn(keys::fill(chain.clone(), parts.anchor.state, stop.clone()));
     let producer = Producer::new(
         chain.clone(),
         Arc::clone(&engine),

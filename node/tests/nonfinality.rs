@@ -5,6 +5,7 @@ use super::chain::{Chain, VALIDATORS, config_at, genesis, sign_block, vote_data}
 use consensus::fork_choice::AttestationAction;
 use consensus::helpers::accessors::get_beacon_committee;
 use consensus::helpers::misc::compute_epoch_at_slot;
+use consensus::keys::Keys;
 use consensus::preset::SLOTS_PER_EPOCH;
 use consensus::signing::Context;
 use consensus::ssz::{BitList, Root, Ssz};
@@ -38,6 +39,7 @@ async fn begin(config: &consensus::Config, state: State, storage: Storage) -> Ru
     storage.save_state(&anchor.state, &anchor.root).unwrap();
     let parts = Parts {
         config: Arc::new(config.clone()),
+        keys: Keys::of(&anchor.state).unwrap(),
         anchor,
         storage,
         engine: Arc::new(Engine::Dev(Arc::new(engine))),

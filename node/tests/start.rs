@@ -1,6 +1,7 @@
 //! Where a node starts: from genesis, from a checkpoint, anew; and the checkpoint that its chain must have.
 
 use super::chain::{Chain, VALIDATORS, config_at, genesis};
+use consensus::keys::Keys;
 use consensus::preset::SLOTS_PER_EPOCH;
 use consensus::ssz::{Bytes, Root, Ssz};
 use consensus::types::{Checkpoint, Slot};
@@ -169,6 +170,7 @@ async fn node(chain: &Chain, genesis: State, folder: &Folder) -> Running {
     let engine = DevEngine::of_genesis(&chain.config, &genesis).unwrap();
     let parts = Parts {
         config: Arc::new(chain.config.clone()),
+        keys: Keys::of(&genesis).unwrap(),
         anchor: Anchor::genesis(genesis).unwrap(),
         storage: Storage::open(&folder.path("db"), &identity, &crate::storage_options()).unwrap(),
         engine: Arc::new(Engine::Dev(Arc::new(engine))),

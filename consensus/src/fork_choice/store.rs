@@ -302,13 +302,20 @@ impl Store {
         self.view.keep_state(root, state);
     }
 
-    /// Drops the states of checkpoints but the `most` of the highest epochs and those that the choice itself goes by.
+    /// Drops the states of checkpoints but the `most` of the highest epochs, of the newest blocks among these, and those
+    /// that the choice itself goes by.
     pub fn limit_checkpoint_states(&mut self, most: usize) {
         let view = &mut self.view;
         let needed = [view.justified_checkpoint, view.unrealized_justified_checkpoint];
         let others = view.checkpoint_states.keys().filter(|known| !needed.contains(known));
         let mut others: Vec<Checkpoint> = others.copied().collect();
-        others.sort_unstable_by_key(|checkpoint| std::cmp::Reverse(checkpoint.epoch));
+        let age = |checkpoint: &Checkpoint| {
+            (
+                checkpoint.epoch,
+                view.blocks.get(&checkpoint.root).map(|block| block.slot),
+            )
+        };
+        others.sort_unstable_by_key(|checkpoint| std::cmp::Reverse(age(checkpoint)));
         for checkpoint in others.iter().skip(most) {
             view.checkpoint_states.remove(checkpoint);
         }

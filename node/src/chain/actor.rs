@@ -25,6 +25,7 @@ use consensus::slot_clock::Deadline;
 use consensus::ssz::Ssz;
 use consensus::types::{Checkpoint, Epoch, Hash32, Root, Slot};
 use consensus::{Fork, Invalid, State, ensure};
+use crypto::bls::PublicKey;
 use libp2p::PeerId;
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
@@ -110,6 +111,7 @@ impl Actor {
             Event::Checked(checked) => self.on_checked(checked),
             Event::Executed(root, answer) => self.on_executed(root, answer),
             Event::Ahead(ahead) => self.on_ahead(ahead),
+            Event::Keys(keys) => self.on_keys(keys),
             Event::GossipBlock(gossip) => {
                 self.on_tick(self.chain.clock.now_ms());
                 self.on_gossip_block(*gossip);
@@ -476,7 +478,8 @@ impl Actor {
         self.budget.enter(root, parent, before, state);
         let dropped = self.budget.shed(&self.needed_states(root));
         let dropped: Vec<Arc<State>> = dropped.iter().filter_map(|root| self.store.drop_state(root)).collect();
-        self.store.limit_checkpoint_states(CHECKPOINT_STATES_MAX);
+        self.store
+            .limit_checkpoint_states(self.budget.checkpoint_states(state.validators.len()));
         // A large state takes a while to free, if this was the last to hold it. Where there is no room it goes here.
         if !dropped.is_empty() {
             let _ = self.chain.work.push(Lane::Operation, Box::new(move || drop(dropped)));
@@ -704,6 +707,19 @@ impl Actor {
         }
     }
 
+    /// Enters keys of validators that are final. Those that the table has reached go into its file: 200 kB that the system
+    /// writes when it likes.
+    fn on_keys(&mut self, made: Vec<(u32, PublicKey)>) {
+        let mut keys = Keys::clone(&self.keys);
+        match keys.enter(made) {
+            Ok(()) => {
+                self.keys = Arc::new(keys);
+                self.changed = true;
+            }
+            Err(why) => tracing::error!(%why, "public keys cannot be kept; blocks take longer to check without them"),
+        }
+    }
+
     /// Enters the keys of validators that are final.
     fn settle_keys(&mut self, state: &State) {
         if state.validators.len() <= self.keys.len() {
@@ -777,7 +793,7 @@ impl Actor {
         }
         // While blocks of the past come one after the other, none of them stays the head: moving each on to today would
         // cost more than all of them together.
-        let catching_up = head_epoch.saturating_add(2) < epoch && self.entered_slot == self.current_slot();
+        let catching_up = head_epoch.saturating_add(1) < epoch && self.entered_slot == self.current_slot();
         if catching_up {
             return;
         }
@@ -816,10 +832,6 @@ pub(crate) const ENGINE_SILENT: &str = "the execution client does not answer";
 /// How long before the attestation deadline fast confirmation runs: the head must not change between it and the votes,
 /// and it takes some milliseconds.
 const CONFIRM_AHEAD_MS: u64 = 100;
-
-/// States of checkpoints that are kept for votes, besides those by which the choice goes: of the current epoch and the one
-/// before, on up to four branches.
-const CHECKPOINT_STATES_MAX: usize = 8;
 
 /// For how many epochs without finality states go on being written: two anchors are kept, of 1,024 epochs each, and the
 /// one that the finalized state counts from must stay.

@@ -63,6 +63,12 @@ impl Budget {
         }
     }
 
+    /// How many states of checkpoints are kept for votes, besides those by which the choice goes: what half of the limit
+    /// holds where each is an epoch transition of its own, at least those of two epochs, at most those of four branches.
+    pub(crate) fn checkpoint_states(&self, validators: usize) -> usize {
+        (self.limit / 2 / (validators * OF_EPOCH_EACH).max(1)).clamp(2, 8)
+    }
+
     /// Bytes that the kept states are charged for.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes

@@ -12,6 +12,7 @@ use consensus::types::{
     BlobIndex, BlobSidecar, DataColumnSidecar, Hash32, Root, SignedBeaconBlock, Slot, ValidatorIndex,
 };
 use consensus::{Config, Fork, Invalid, State};
+use crypto::bls::PublicKey;
 use std::sync::mpsc::{SyncSender, TrySendError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -154,6 +155,8 @@ pub(crate) enum Event {
     Executed(Root, super::import::EngineAnswer),
     /// A worker has moved the head state on.
     Ahead(super::snapshot::Ahead),
+    /// A worker has made public keys of a final registry.
+    Keys(Vec<(u32, PublicKey)>),
     /// A worker has made the state after this block again, or could not.
     State(Root, Option<Arc<State>>),
     /// Workers have checked messages.

@@ -18,6 +18,7 @@ use consensus::constants::{
     DOMAIN_RANDAO, DOMAIN_SELECTION_PROOF, DOMAIN_SYNC_COMMITTEE, DOMAIN_SYNC_COMMITTEE_SELECTION_PROOF,
 };
 use consensus::helpers::misc::compute_epoch_at_slot;
+use consensus::keys::Keys;
 use consensus::signing::{get_domain, signing_root_of};
 use consensus::ssz::{Bytes, Json, Root, Ssz};
 use consensus::types::{
@@ -142,6 +143,7 @@ async fn node_of(
     let stop = Stop::new();
     let parts = Parts {
         config: Arc::new(config),
+        keys: Keys::of(&state).unwrap(),
         anchor: Anchor::genesis(state).unwrap(),
         storage,
         engine: Arc::new(reach(engine, &folder.0).await),

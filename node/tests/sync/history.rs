@@ -2,6 +2,7 @@
 
 use crate::chain::{Chain, secret, sign_block};
 use consensus::das::compute_cells_with_proofs;
+use consensus::keys::Keys;
 use consensus::ssz::{Bytes, Ssz};
 use consensus::types::{BeaconBlock, DataColumnSidecar, Root, SignedBeaconBlock, Slot};
 use consensus::{Config, Fork, State};
@@ -166,6 +167,7 @@ impl History {
         engine.trust(Fork::Fulu, &anchor.state.latest_execution_payload_header);
         let parts = Parts {
             config: Arc::clone(&self.config),
+            keys: Keys::of(&anchor.state).unwrap(),
             anchor,
             storage,
             engine: Arc::new(Engine::Dev(Arc::new(engine))),
