@@ -5,6 +5,8 @@
 //!
 //! Spec: execution-apis, src/engine/ (paris.md to osaka.md, common.md, identification.md).
 
+mod bodies;
+
 use super::dev::{DevEngine, MAX_BLOBS_REQUEST};
 use super::header::BlockHeader;
 use super::json::{self, Read};
@@ -40,6 +42,8 @@ pub(super) fn call(engine: &DevEngine, method: &str, params: &[Value]) -> Answer
         "engine_getPayloadV5" => get_payload(engine, params, &[Fork::Fulu]),
         "engine_getBlobsV1" => get_blobs(engine, params, Fork::Deneb), // with one proof, in Electra too
         "engine_getBlobsV2" => get_blobs(engine, params, Fork::Fulu),
+        "engine_getPayloadBodiesByHashV1" => bodies::by_hash(engine, params),
+        "engine_getPayloadBodiesByRangeV1" => bodies::by_range(engine, params),
         "engine_exchangeCapabilities" => Ok(capabilities()),
         "engine_getClientVersionV1" => Ok(json!([json::version(&DevEngine::version())])),
         "wren_queueRequests" => queue_requests(engine, params),

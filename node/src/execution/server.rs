@@ -184,9 +184,10 @@ impl Server {
     }
 }
 
-/// What the server can do. Spec: common.md, `engine_exchangeCapabilities`.
+/// What the server can do: what our client asks for, and what those of others do besides. Spec: common.md, `engine_exchangeCapabilities`.
 pub(crate) fn capabilities() -> Value {
-    json!(CAPABILITIES)
+    let of_others = ["engine_getPayloadBodiesByHashV1", "engine_getPayloadBodiesByRangeV1"];
+    json!([&CAPABILITIES[..], &of_others].concat())
 }
 
 fn failed(id: &Value, error: &RpcError) -> Value {

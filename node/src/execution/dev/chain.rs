@@ -1,6 +1,7 @@
 //! The tree of blocks that a dev engine knows, and what it says about them.
 //!
-//! Only headers are kept, and of those a bounded number: nothing is executed, so nothing else is needed to judge a child.
+//! Nothing is executed, so headers are all that is needed to judge a child; of them a bounded number is kept. Bodies are
+//! kept beside them for nodes that do not keep payloads themselves: those of a local chain are small.
 
 use super::rules::{gas_limit_follows, next_base_fee, next_excess_blob_gas};
 use super::schedule::{GAS_PER_BLOB, Schedule};
@@ -10,6 +11,7 @@ use crate::execution::types::{ForkchoiceState, PayloadStatus, RpcError, Status, 
 use consensus::ssz::U256;
 use consensus::types::{ExecutionPayload, Hash32};
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// Headers kept, at most: 4096 of less than a kilobyte. A chain without finality of more slots than this loses its
 /// oldest blocks, which no reorganisation of a local network reaches.
@@ -36,6 +38,8 @@ pub(crate) struct Chain {
     blocks: HashMap<Hash32, Known>,
     /// Well-formed blocks without a known parent, oldest first.
     waiting: Vec<(Hash32, BlockHeader)>,
+    /// Transactions and withdrawals of payloads that came.
+    bodies: HashMap<Hash32, Arc<ExecutionPayload>>,
     head: Hash32,
     finalized: Hash32,
 }
@@ -47,6 +51,7 @@ impl Chain {
             schedule,
             blocks: HashMap::new(),
             waiting: Vec::new(),
+            bodies: HashMap::new(),
             head: Hash32::ZERO,
             finalized: Hash32::ZERO,
         };
@@ -95,6 +100,27 @@ impl Chain {
         self.adopt(hash);
     }
 
+    /// Transactions and withdrawals of a block, if its payload came.
+    pub(crate) fn body(&self, hash: &Hash32) -> Option<Arc<ExecutionPayload>> {
+        self.bodies.get(hash).map(Arc::clone)
+    }
+
+    fn keep_body(&mut self, payload: &ExecutionPayload) {
+        if self.bodies.len() >= MAX_HEADERS {
+            // Those of blocks that went, and of payloads whose parent never came.
+            let blocks = &self.blocks;
+            self.bodies.retain(|hash, _| blocks.contains_key(hash));
+        }
+        if self.bodies.len() < MAX_HEADERS {
+            let body = ExecutionPayload {
+                transactions: payload.transactions.clone(),
+                withdrawals: payload.withdrawals.clone(),
+                ..ExecutionPayload::default()
+            };
+            self.bodies.insert(payload.block_hash, Arc::new(body));
+        }
+    }
+
     /// Judges a payload whose own form was checked; `header` is its header.
     pub(crate) fn new_payload(&mut self, payload: &ExecutionPayload, header: BlockHeader) -> PayloadStatus {
         let hash = payload.block_hash;
@@ -109,6 +135,7 @@ impl Chain {
                 .then(|| self.latest_valid(header.parent_hash));
             return PayloadStatus::invalid(latest_valid.flatten(), why);
         }
+        self.keep_body(payload);
         if !self.blocks.contains_key(&header.parent_hash) {
             self.wait(hash, header);
             return PayloadStatus::plain(Status::Syncing);

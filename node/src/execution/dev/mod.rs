@@ -32,10 +32,12 @@ use chain::Chain;
 use consensus::config::public_network;
 use consensus::ssz::U256;
 use consensus::transition::NewPayloadRequest;
-use consensus::types::{ExecutionPayloadHeader, ExecutionRequests, Hash32, PayloadId, PowBlock, Root, VersionedHash};
+use consensus::types::{
+    ExecutionPayload, ExecutionPayloadHeader, ExecutionRequests, Hash32, PayloadId, PowBlock, Root, VersionedHash,
+};
 use consensus::{Config, Fork};
 use schedule::Schedule;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Blobs asked for at once, at most. Spec: cancun.md, `engine_getBlobsV1`.
 pub const MAX_BLOBS_REQUEST: usize = 128;
@@ -270,6 +272,14 @@ impl DevEngine {
     /// The header of a known block.
     pub fn header(&self, hash: &Hash32) -> Option<BlockHeader> {
         self.state().chain.header(hash).cloned()
+    }
+
+    /// Transactions and withdrawals of a known payload, with its fork; all other fields are empty.
+    pub fn body(&self, hash: &Hash32) -> Option<(Fork, Arc<ExecutionPayload>)> {
+        let state = self.state();
+        let timestamp = state.chain.header(hash)?.timestamp;
+        let body = state.chain.body(hash)?;
+        Some((self.fork_at(timestamp), body))
     }
 
     /// The head, or the block of the head's chain with that number, with its hash.

@@ -163,6 +163,25 @@ fn a_chain_is_built_over_a_socket_through_all_forks() {
                 );
             }
         }
+        let all: Vec<Value> = (1..=dev.canonical(None).unwrap().1.number)
+            .map(|number| {
+                let (hash, _) = dev.canonical(Some(number)).unwrap();
+                let asked = [json!([json::data(&hash.0), json::data(&[9; 32])])];
+                let answer = call(&dev, "engine_getPayloadBodiesByHashV1", &asked).unwrap();
+                assert_eq!(answer[1], Value::Null);
+                answer[0].clone()
+            })
+            .collect();
+        let range =
+            |start: &str, count: &str| call(&dev, "engine_getPayloadBodiesByRangeV1", &[json!(start), json!(count)]);
+        assert_eq!(range("0x1", "0x80").unwrap(), json!(all), "and none behind the head");
+        assert_eq!(all[0], Value::Null, "the terminal block is of proof of work");
+        assert_eq!(all[1], json!({ "transactions": [], "withdrawals": null }));
+        let last = all.last().unwrap();
+        assert_eq!(last["withdrawals"][0]["amount"], "0x3");
+        assert_eq!(last["transactions"].as_array().unwrap().len(), 1, "the blob's");
+        assert_eq!(range("0x0", "0x1").unwrap_err().code, code::INVALID_PARAMS);
+        assert_eq!(range("0x1", "0x81").unwrap_err().code, code::TOO_LARGE_REQUEST);
         let ours = ClientVersion {
             code: "XX".into(),
             name: "a".into(),
