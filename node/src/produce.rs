@@ -150,7 +150,7 @@ impl Producer {
     pub async fn prepare_slot(&self, slot: Slot) {
         let snapshot = self.chain.snapshot();
         // A slot that has its block already, as that of genesis has, gets no other.
-        if snapshot.head.optimistic || snapshot.head.slot >= slot {
+        if snapshot.head.optimistic || snapshot.head.slot >= slot || !self.may_propose(&snapshot, slot) {
             return;
         }
         let parent = snapshot.head.root;
@@ -164,6 +164,15 @@ impl Producer {
             && let Err(why) = self.start_payload(&state, parent, slot).await
         {
             tracing::warn!(slot, "the payload of the next slot could not be started: {why}");
+        }
+    }
+
+    /// Whether a client may have announced the proposer of `slot`. Where nobody is announced, or another proposer is known,
+    /// no state is moved on for nothing.
+    fn may_propose(&self, snapshot: &Snapshot, slot: Slot) -> bool {
+        match snapshot.ahead.proposer(slot) {
+            Some(proposer) => self.prepared_recipient(proposer).is_some(),
+            None => !self.prepared().is_empty(),
         }
     }
 
