@@ -61,6 +61,9 @@ pub(crate) struct Args {
     /// The file with the secret that both know, 64 hexadecimal digits
     #[arg(long, value_name = "FILE", help_heading = "Execution client")]
     execution_jwt: Option<PathBuf>,
+    /// Hash without the processor's SHA instructions, to measure what a machine without them does
+    #[arg(long, hide = true)]
+    portable_hash: bool,
     /// Use the built-in engine, which makes and checks payloads of a local chain; never on a public network
     #[arg(long, conflicts_with = "execution_endpoint", help_heading = "Execution client")]
     dev_engine: bool,
@@ -171,6 +174,9 @@ fn network_options(args: &Args) -> Result<NetworkOptions, Failure> {
 /// Runs the node until it is stopped.
 pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
     logging::start(&args.log_level)?;
+    if args.portable_hash {
+        crypto::hash::force_portable();
+    }
     let peers = if args.alone {
         None
     } else {

@@ -1,21 +1,23 @@
 //! A checkpoint and the blocks after it, as files: votes of nearly all, payloads of the built-in engine.
 
+use consensus::helpers::predicates::is_active_validator;
 use consensus::keys::Keys;
 use consensus::preset::SLOTS_PER_EPOCH;
 use consensus::signing::Context;
 use consensus::ssz::{Bytes, Out, Ssz, U256};
 use consensus::transition::{NewPayloadRequest, process_block, process_slots};
-use consensus::types::{BeaconState, ExecutionPayload, SignedBeaconBlock, SignedBlockContents};
+use consensus::types::{BeaconState, ExecutionPayload, SignedBeaconBlock, SignedBlockContents, Validator};
 use consensus::{Config, Fork, State};
-use crypto::bls::consecutive_public_keys;
+use crypto::bls::{SecretKey, consecutive_public_keys};
 use crypto::pubkeys::Pubkeys;
 use node::execution::ForkchoiceState;
 use node::execution::dev::DevEngine;
-use node::genesis::{DevnetOptions, NetworkFiles, devnet_config, write_network};
+use node::genesis::{DevnetOptions, GenesisKey, NetworkFiles, devnet_config, write_keystores, write_network};
 use node::production::payload_attributes;
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use synthetic::{EPOCH, Shape, Votes, first_secret_key, fulu_state, signed_block_with};
 
@@ -24,6 +26,9 @@ const SLOT_SECONDS: u64 = 12;
 /// How long after the state is made the last block is due: about the time that making the blocks takes, so that they are
 /// of the past when they are published, but not much.
 const LEAD_SECONDS: u64 = 30;
+
+/// Keys of the client: what a home staker has, and some more.
+const CLIENT_KEYS: usize = 32;
 
 /// What was made.
 pub(super) struct Made {
@@ -76,6 +81,7 @@ pub(super) fn make(folder: &Path, validators: usize, blocks: u64) -> Made {
     let config = devnet_config(Config::standard(), &options).expect("the options fit together");
     state.genesis_time = genesis_time;
     write_genesis(folder, &config, &state);
+    write_keys(folder, &state);
     let mut table = Pubkeys::open(&folder.join("keys")).expect("the folder can be written");
     let written = table.append(&consecutive_public_keys(&first_secret_key(), validators));
     written.expect("the folder has room for the keys");
@@ -105,6 +111,53 @@ pub(super) fn make(folder: &Path, validators: usize, blocks: u64) -> Made {
         last: first + blocks,
         genesis_time,
     }
+}
+
+/// Keystores of some active validators, in the folder of the client.
+fn write_keys(folder: &Path, state: &State) {
+    let first = first_secret_key().to_bytes();
+    let number = u64::from_be_bytes(*first.last_chunk().expect("32 bytes"));
+    let epoch = state.slot / SLOTS_PER_EPOCH;
+    let is_active = |(_, validator): &(usize, &Validator)| is_active_validator(validator, epoch);
+    let active = state.validators.iter().enumerate().filter(is_active);
+    let key = |(index, validator): (usize, &Validator)| {
+        let mut bytes = [0; 32];
+        bytes[24..].copy_from_slice(&(number + index as u64).to_be_bytes());
+        GenesisKey {
+            signing: SecretKey::from_bytes(&bytes).expect("small numbers are secret keys"),
+            pubkey: validator.pubkey,
+            withdrawal_pubkey: validator.pubkey,
+            path: String::new(),
+        }
+    };
+    // Every thousandth, since those beside each other are alike.
+    let keys: Vec<GenesisKey> = active.step_by(1000).take(CLIENT_KEYS).map(key).collect();
+    write_keystores(&folder.join("keys-of-client"), &keys).expect("the folder is new");
+}
+
+/// Imports the keystores as `wren keys import` does, with an empty history, since they are active on the chain.
+pub(super) fn import_keys(program: &Path, folder: &Path) {
+    let root = fs::read_to_string(folder.join("network/genesis_validators_root.txt")).expect("it was written");
+    let metadata = format!(
+        r#"{{"interchange_format_version":"5","genesis_validators_root":"{}"}}"#,
+        root.trim()
+    );
+    let history = format!(r#"{{"metadata":{metadata},"data":[]}}"#);
+    fs::write(folder.join("history.json"), history).expect("there is room");
+    let mut command = Command::new(program);
+    command
+        .current_dir(folder)
+        .args(["keys", "import", "keys-of-client", "--slashing-history", "history.json"]);
+    command.args([
+        "--password-file",
+        "keys-of-client/password.txt",
+        "--network",
+        "network",
+        "--datadir",
+        "data",
+    ]);
+    let done = command.output().expect("the program can be started");
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
 }
 
 /// The folder of `--network`. Its genesis state tells the chain alone: nobody starts there.

@@ -1,10 +1,12 @@
 //! The whole node at the size of mainnet: start from a checkpoint, import, duties, a kill and the restart after it.
 //!
-//! `WREN_BIN=…/wren cargo bench -p node --bench mainnet [-- VALIDATORS BLOCKS]`, where the program is a release build of
-//! the same preset; 2,200,000 validators and 64 blocks unless numbers are given. State and blocks are made here; the node
-//! is a process of its own with the built-in engine, and its blocks come by its API, every signature and payload checked.
-//! Where the machine has cgroups of version 1 and lets us make one, the node runs in one of 1 GiB without swap; what
-//! memory it had is told in any case: the peak that no file backs, and the peak with all mapped files.
+//! `WREN_BIN=…/wren cargo bench -p node --bench mainnet [-- VALIDATORS BLOCKS slow]`, where the program is a release build
+//! of the same preset; 2,200,000 validators and 64 blocks unless numbers are given. State and blocks are made here; the node
+//! is a process of its own with the built-in engine, and its blocks come by its API, every signature and payload checked;
+//! beside it runs the validator client with keys of active validators.
+//! Where the machine has cgroups of version 1 and lets us make one, both run in one of 1 GiB without swap; what memory
+//! they had is told in any case: the peak that no file backs, and the peak with all mapped files. With `slow` they have a
+//! quarter of a core, and hash without the processor's instructions for it.
 
 mod chain;
 mod client;
@@ -14,7 +16,7 @@ use chain::Made;
 use client::Client;
 use consensus::Fork;
 use consensus::preset::SLOTS_PER_EPOCH;
-use process::Node;
+use process::{Limits, Node, free_port};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -40,30 +42,38 @@ fn main() {
     let begun = Instant::now();
     let made = chain::make(&folder, validators as usize, blocks);
     println!("  state and blocks made in {:.0} s", begun.elapsed().as_secs_f64());
-    bench(&PathBuf::from(program), &folder, &made);
+    let limits = Limits::new(args.iter().any(|arg| arg == "slow"));
+    bench(&PathBuf::from(program), &folder, &made, &limits);
+    drop(limits);
     std::fs::remove_dir_all(&folder).expect("the folder was made here");
 }
 
-fn bench(program: &Path, folder: &Path, made: &Made) {
+fn bench(program: &Path, folder: &Path, made: &Made, limits: &Limits) {
     let checkpoint = ["--checkpoint-state", "state.ssz", "--checkpoint-block", "block.ssz"];
-    let node = Node::start(program, folder, &checkpoint);
+    // The same one for both, so that the client finds the node again.
+    let port = free_port();
+    let node = Node::start(program, folder, limits, port, &checkpoint);
     let started = serve(&node, made, made.first);
-    node.phase("start from the checkpoint, to the first duty served", started);
+    node.phase("start from the checkpoint, to the first duty served", started, limits);
+    chain::import_keys(program, folder);
+    let client = Node::start_client(program, folder, limits, &node);
     let begun = Instant::now();
     let times = import(&node, folder, made);
-    node.phase("import", begun.elapsed());
+    node.phase("import", begun.elapsed(), limits);
     show_imports(times);
     rates(&node, made);
     // The file of keys is filled in the background, which is a part of the first hours of a node.
     let begun = Instant::now();
     node.wait_until_idle(PATIENCE);
-    node.phase("what went on in the background until then", begun.elapsed());
+    node.phase("what went on in the background until then", begun.elapsed(), limits);
     rates(&node, made);
     node.kill();
-    let node = Node::start(program, folder, &[]);
+    let node = Node::start(program, folder, limits, port, &[]);
     let started = serve(&node, made, made.last);
-    node.phase("restart after a kill, to the first duty served", started);
+    node.phase("restart after a kill, to the first duty served", started, limits);
     rates(&node, made);
+    client.phase("the client, all the time", client.begun.elapsed(), limits);
+    client.kill();
     node.stop();
 }
 

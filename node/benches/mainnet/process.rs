@@ -29,22 +29,96 @@ pub(super) struct Node {
     id: u32,
     peaks: Arc<Peaks>,
     sampler: Option<JoinHandle<()>>,
-    group: Option<PathBuf>,
     log: PathBuf,
 }
 
-/// A control group with the limit, of the first version; `None` where there is none to be had.
-fn group() -> Option<PathBuf> {
-    let group = Path::new("/sys/fs/cgroup/memory").join(format!("wren-bench-{}", std::process::id()));
+/// The control groups that node and client run in, of the first version; none where there are none to be had.
+pub(super) struct Limits {
+    memory: Option<PathBuf>,
+    /// A quarter of a core, if that was asked for.
+    cpu: Option<PathBuf>,
+    is_slow: bool,
+}
+
+impl Limits {
+    pub(super) fn new(is_slow: bool) -> Self {
+        let memory = group(
+            "memory",
+            &[("memory.limit_in_bytes", LIMIT), ("memory.memsw.limit_in_bytes", LIMIT)],
+        );
+        let quarter = [("cpu.cfs_period_us", 100_000), ("cpu.cfs_quota_us", 25_000)];
+        let cpu = if is_slow { group("cpu", &quarter) } else { None };
+        println!(
+            "  memory: {}; processor: {}",
+            memory
+                .as_ref()
+                .map_or("no limit", |_| "1 GiB for node and client together"),
+            match (is_slow, &cpu) {
+                (false, _) => "all of it",
+                (true, Some(_)) => "a quarter of a core, hashes by portable code",
+                (true, None) => "no limit, hashes by portable code",
+            }
+        );
+        Limits { memory, cpu, is_slow }
+    }
+
+    /// A shell that puts itself into the groups and becomes the program, which so never runs outside of them.
+    fn command(&self, program: &Path, folder: &Path, log: &Path) -> Command {
+        let output = File::options().create(true).append(true).open(log);
+        let groups = [&self.memory, &self.cpu].into_iter().flatten();
+        let into: String = groups
+            .map(|group| format!("echo $$ > {}/cgroup.procs && ", group.display()))
+            .collect();
+        let mut command = Command::new("sh");
+        command
+            .current_dir(folder)
+            .args(["-c", &format!("{into}exec \"$0\" \"$@\"")])
+            .arg(program);
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(output.expect("the folder can be written"));
+        command
+    }
+
+    fn refused(&self) -> String {
+        let read = |group: &PathBuf| fs::read_to_string(group.join("memory.failcnt")).unwrap_or_default();
+        self.memory
+            .as_ref()
+            .map_or_else(|| "-".into(), |group| read(group).trim().to_owned())
+    }
+}
+
+impl Drop for Limits {
+    fn drop(&mut self) {
+        // They go when the kernel has noticed that nobody is in them; one left over costs nothing.
+        std::thread::sleep(Duration::from_millis(200));
+        for group in [&self.memory, &self.cpu].into_iter().flatten() {
+            fs::remove_dir(group).ok();
+        }
+    }
+}
+
+/// A group with limits; `None` where there is none to be had. What the kernel does not count (swap) it need not limit.
+fn group(kind: &str, limits: &[(&str, u64)]) -> Option<PathBuf> {
+    let group = Path::new("/sys/fs/cgroup")
+        .join(kind)
+        .join(format!("wren-bench-{}", std::process::id()));
     fs::create_dir(&group).ok()?;
-    let set = |name: &str| fs::write(group.join(name), LIMIT.to_string());
-    if set("memory.limit_in_bytes").is_err() {
+    let set = limits
+        .iter()
+        .filter(|(name, limit)| fs::write(group.join(name), limit.to_string()).is_ok());
+    if set.count() == 0 {
         fs::remove_dir(&group).ok();
         return None;
     }
-    // Swap too, where the kernel counts it.
-    set("memory.memsw.limit_in_bytes").ok();
     Some(group)
+}
+
+/// A port that nobody listens on.
+pub(super) fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("there is a port");
+    listener.local_addr().expect("it is bound").port()
 }
 
 /// A line of the kernel's account of a process's memory, in kilobytes.
@@ -67,43 +141,61 @@ fn sample(id: u32, peaks: &Peaks) {
 
 impl Node {
     /// Starts a node in the folder of a chain; `options` come on top.
-    pub(super) fn start(program: &Path, folder: &Path, options: &[&str]) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("there is a port");
-        let port = listener.local_addr().expect("it is bound").port();
-        drop(listener);
-        let (group, log) = (group(), folder.join("node.log"));
-        let output = File::options().create(true).append(true).open(&log);
-        // The shell puts itself into the group and becomes the node, which so never runs outside of it.
-        let into = group.as_ref().map(|group| group.join("cgroup.procs"));
-        let into = into.map_or_else(|| "/dev/null".into(), |path| path.display().to_string());
+    pub(super) fn start(program: &Path, folder: &Path, limits: &Limits, port: u16, options: &[&str]) -> Self {
+        let log = folder.join("node.log");
         let begun = Instant::now();
-        let child = Command::new("sh")
-            .current_dir(folder)
-            .args(["-c", "echo $$ > \"$0\" && exec \"$@\"", &into])
-            .arg(program)
-            .args([
-                "node",
-                "--network",
-                "network",
-                "--datadir",
-                "data",
-                "--dev-engine",
-                "--alone",
-            ])
-            .args([
-                "--metrics-port",
-                "0",
-                "--max-memory",
-                "1024",
-                "--http-port",
-                &port.to_string(),
-            ])
-            .args(options)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(output.expect("the folder can be written"))
-            .spawn()
-            .expect("the program can be started");
+        let mut command = limits.command(program, folder, &log);
+        command.args([
+            "node",
+            "--network",
+            "network",
+            "--datadir",
+            "data",
+            "--dev-engine",
+            "--alone",
+        ]);
+        command.args([
+            "--metrics-port",
+            "0",
+            "--max-memory",
+            "1024",
+            "--http-port",
+            &port.to_string(),
+        ]);
+        command.args(if limits.is_slow { &["--portable-hash"][..] } else { &[] });
+        Self::of(command.args(options), port, begun, log)
+    }
+
+    /// Starts the validator client of some keys with a node.
+    pub(super) fn start_client(program: &Path, folder: &Path, limits: &Limits, node: &Node) -> Self {
+        let log = folder.join("client.log");
+        let url = format!("http://127.0.0.1:{}", node.port);
+        let mut command = limits.command(program, folder, &log);
+        command.args([
+            "validator",
+            "--network",
+            "network",
+            "--datadir",
+            "data",
+            "--beacon-nodes",
+            &url,
+        ]);
+        command.args([
+            "--keymanager-port",
+            "0",
+            "--metrics-port",
+            "0",
+            "--no-doppelganger-protection",
+        ]);
+        command.args([
+            "--suggested-fee-recipient",
+            "0x8943545177806ED17B9F23F0a21ee5948eCaa776",
+        ]);
+        Self::of(&mut command, 0, Instant::now(), log)
+    }
+
+    fn of(command: &mut Command, port: u16, begun: Instant, log: PathBuf) -> Self {
+        let child = command.spawn().expect("the program can be started");
         let (id, peaks) = (child.id(), Arc::new(Peaks::default()));
         let sampled = Arc::clone(&peaks);
         Node {
@@ -113,7 +205,6 @@ impl Node {
             id,
             peaks,
             sampler: Some(std::thread::spawn(move || sample(id, &sampled))),
-            group,
             log,
         }
     }
@@ -128,23 +219,17 @@ impl Node {
     }
 
     /// Tells of a part of the run that has ended, and the memory that it took at most.
-    pub(super) fn phase(&self, what: &str, took: Duration) {
+    pub(super) fn phase(&self, what: &str, took: Duration, limits: &Limits) {
         let mb = |kilobytes: u64| kilobytes / 1024;
         let take = |peak: &AtomicU64| mb(peak.swap(0, Ordering::Relaxed));
         let status = fs::read_to_string(format!("/proc/{}/status", self.id)).unwrap_or_default();
         let (anonymous, resident) = (take(&self.peaks.anonymous), take(&self.peaks.resident));
         let (highest, now) = (mb(memory(&status, "VmHWM")), mb(memory(&status, "RssAnon")));
-        let (limit, refused) = match &self.group {
-            Some(group) => {
-                let refused = fs::read_to_string(group.join("memory.failcnt")).unwrap_or_default();
-                ("in 1 GiB", refused.trim().to_owned())
-            }
-            None => ("without a limit", "-".into()),
-        };
         println!(
-            "  {what}: {:.1} s, {limit}\n    MiB: anonymous {anonymous} at most, {now} now; resident {resident}, since the \
-             start {highest}; times that the limit was met: {refused}",
-            took.as_secs_f64()
+            "  {what}: {:.1} s\n    MiB: anonymous {anonymous} at most, {now} now; resident {resident}, since the start \
+             {highest}; times that the limit was met: {}",
+            took.as_secs_f64(),
+            limits.refused()
         );
     }
 
@@ -196,11 +281,6 @@ impl Node {
         self.peaks.ended.store(true, Ordering::Relaxed);
         if let Some(sampler) = self.sampler.take() {
             sampler.join().expect("it cannot panic");
-        }
-        if let Some(group) = &self.group {
-            // It goes when the kernel has noticed that nobody is in it; a group left over costs nothing.
-            std::thread::sleep(Duration::from_millis(200));
-            fs::remove_dir(group).ok();
         }
         status.expect("it was started here")
     }
