@@ -104,6 +104,8 @@ class LighthouseNode(Node):
         words += ["--metrics", "--metrics-port", self.metrics]
         words += ["--quic-port", self.quic, "--disable-discovery", "--enable-private-discovery"]
         words += ["--disable-packet-filter", "--disable-upnp", "--disable-enr-auto-update"]
+        # Else it leaves old payloads to its engine's own network, which the built-in one does not have.
+        words += ["--disable-optimistic-finalized-sync"]
         words += ["--enr-address", "127.0.0.1", "--enr-tcp-port", self.tcp, "--enr-udp-port", self.udp]
         words += ["--disable-quic"] if transport == "tcp" else []
         words += ["--supernode"] if supernode else []
