@@ -72,6 +72,7 @@ fn bench(program: &Path, folder: &Path, made: &Made, limits: &Limits) {
     let started = serve(&node, made, made.last);
     node.phase("restart after a kill, to the first duty served", started, limits);
     rates(&node, made);
+    assert!(client.is_alive(), "the client has ended; see {}", client.log());
     client.phase("the client, all the time", client.begun.elapsed(), limits);
     client.kill();
     node.stop();
