@@ -78,7 +78,9 @@ pub(super) fn make(folder: &Path, validators: usize, blocks: u64) -> Made {
         genesis_time,
         blob_schedule: Vec::new(),
     };
-    let config = devnet_config(Config::standard(), &options).expect("the options fit together");
+    let mut config = devnet_config(Config::standard(), &options).expect("the options fit together");
+    // With mainnet's the client asks whether the risk is accepted.
+    config.deposit_chain_id = 1337;
     state.genesis_time = genesis_time;
     write_genesis(folder, &config, &state);
     write_keys(folder, &state);
