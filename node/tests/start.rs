@@ -6,6 +6,7 @@ use consensus::preset::SLOTS_PER_EPOCH;
 use consensus::ssz::{Bytes, Root, Ssz};
 use consensus::types::{Checkpoint, Slot};
 use consensus::{Fork, State};
+use crypto::pubkeys::Pubkeys;
 use node::chain::{Imported, NewBlock, Source};
 use node::checkpoint;
 use node::execution::Engine;
@@ -165,18 +166,91 @@ async fn a_chain_that_passes_another_checkpoint_than_the_named_one_stops_the_nod
     running.end().await;
 }
 
+/// The public keys are in a file beside the database, complete after a start; a file that is damaged, or of another
+/// registry, is made again.
+#[tokio::test(flavor = "multi_thread")]
+async fn public_keys_are_kept_in_a_file_that_can_be_made_again() {
+    let folder = Folder::new("keys");
+    let (_, state) = chain_since(1);
+    let file = folder.path("pubkeys");
+    let open = || node::keys::open(&folder.0, &state.validators).unwrap();
+    let all = state.validators.len();
+    let key = |keys: &Keys| keys.public_key(&state, 3).unwrap().to_compressed();
+    assert_eq!(open().in_table(), all);
+    let of_file = fs::read(&file).unwrap();
+    open().sync().unwrap();
+    assert_eq!(
+        fs::read(&file).unwrap()[4096..],
+        of_file[4096..],
+        "it is not written again"
+    );
+    for damage in 0..4 {
+        let mut bytes = fs::read(&file).unwrap();
+        match damage {
+            0 => bytes.truncate(4096 + 96),
+            1 => bytes.truncate(4096),
+            // Two keys in each other's place: every key is on the curve.
+            2 => bytes[4096..4096 + 192].rotate_left(96),
+            _ => bytes[8] ^= 1,
+        }
+        fs::write(&file, &bytes).unwrap();
+        let keys = open();
+        assert_eq!(
+            (keys.in_table(), key(&keys)),
+            (all, state.validators.get(3).unwrap().pubkey.0),
+            "{damage}"
+        );
+        keys.sync().unwrap();
+    }
+    fs::write(&file, "something else").unwrap();
+    let why = format!("{:#}", node::keys::open(&folder.0, &state.validators).unwrap_err());
+    assert!(why.contains("is not a file of public keys"), "{why}");
+}
+
+/// A node that has no public keys yet imports blocks all the same, and makes the keys meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn public_keys_are_made_while_the_chain_goes_on() {
+    let folder = Folder::new("fill");
+    let (mut chain, genesis_state) = chain_since(4);
+    let all = genesis_state.validators.len();
+    let keys = Keys::with_table(Pubkeys::in_memory(), &genesis_state.validators).unwrap();
+    assert_eq!(keys.in_table(), 0);
+    let running = start(parts(&chain, genesis_state, keys, &folder), Stop::new())
+        .await
+        .unwrap();
+    let imported = running.chain.import_block(NewBlock {
+        block: Arc::new(chain.extend(1)),
+        columns: Vec::new(),
+        blobs: Vec::new(),
+        source: Source::Sync,
+        received_ms: 0,
+    });
+    assert_eq!(imported.await.unwrap(), Imported::Done);
+    let filled = async {
+        while running.chain.snapshot().keys.in_table() < all {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, filled).await.expect("all keys are made");
+    running.end().await;
+}
+
 async fn node(chain: &Chain, genesis: State, folder: &Folder) -> Running {
+    let keys = Keys::of(&genesis).unwrap();
+    start(parts(chain, genesis, keys, folder), Stop::new()).await.unwrap()
+}
+
+fn parts(chain: &Chain, genesis: State, keys: Keys, folder: &Folder) -> Parts {
     let identity = Identity::of(genesis.genesis_validators_root);
     let engine = DevEngine::of_genesis(&chain.config, &genesis).unwrap();
-    let parts = Parts {
+    Parts {
         config: Arc::new(chain.config.clone()),
-        keys: Keys::of(&genesis).unwrap(),
+        keys,
         anchor: Anchor::genesis(genesis).unwrap(),
         storage: Storage::open(&folder.path("db"), &identity, &crate::storage_options()).unwrap(),
         engine: Arc::new(Engine::Dev(Arc::new(engine))),
         fee_recipient: Bytes([1; 20]),
         safe_slots: 128,
         builder: None,
-    };
-    start(parts, Stop::new()).await.unwrap()
+    }
 }
