@@ -21,7 +21,9 @@ const FILE: &str = "pubkeys";
 const FEW: usize = 10_000;
 /// Keys that a worker makes at a time: 30 ms of work, 120 on a small machine, in the least urgent lane.
 const AT_ONCE: usize = 2048;
-/// How long after a lane was full it is tried again.
+/// How often a file in use is tried again: ten seconds in all.
+const TRIES: usize = 100;
+/// How long after a lane was full, or a file in use, it is tried again.
 const PAUSE: Duration = Duration::from_millis(100);
 /// How often the work is told of.
 const TELL: Duration = Duration::from_secs(15);
@@ -30,7 +32,7 @@ const TELL: Duration = Duration::from_secs(15);
 /// again: all of it comes from the state. Errors if it cannot be read, written or mapped, or is another program's.
 pub fn open(folder: &Path, validators: &PersistentList<Validator>) -> Result<Keys> {
     let path = folder.join(FILE);
-    let opened = Pubkeys::open(&path);
+    let opened = open_patiently(&path);
     let of_state = |table| Keys::with_table(table, validators);
     let mut keys = match opened {
         Ok(table) => match of_state(table) {
@@ -46,6 +48,17 @@ pub fn open(folder: &Path, validators: &PersistentList<Validator>) -> Result<Key
         keys.extend(validators)?;
     }
     Ok(keys)
+}
+
+/// The database beside the file is ours already: whoever has the file is about to let go of it.
+fn open_patiently(path: &Path) -> Result<Pubkeys, PubkeysError> {
+    for _ in 0..TRIES {
+        match Pubkeys::open(path) {
+            Err(PubkeysError::InUse { .. }) => std::thread::sleep(PAUSE),
+            opened => return opened,
+        }
+    }
+    Pubkeys::open(path)
 }
 
 fn make_again(path: &Path, why: &dyn std::fmt::Display) -> Result<Pubkeys> {
