@@ -11,7 +11,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use std::fs::File;
-use std::io::Write;
+use std::io::{Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -95,38 +95,57 @@ impl Download {
     /// A small answer.
     pub async fn bytes(&self, path: &str, accept: &str, most: u64) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
-        self.all(path, accept, most, &mut Sink::Memory(&mut bytes)).await?;
+        let mut sink = Sink::Memory(&mut bytes);
+        let all = self.all(path, accept, most, &mut sink, Progress::from(0)).await;
+        all.map_err(Failed::why)?;
         Ok(bytes)
     }
 
-    /// A large answer by way of a file, whose name is gone in the end: what it holds lives as long as its handle.
-    pub async fn file(&self, path: &str, accept: &str, most: u64, file: &Path) -> Result<File> {
-        let opened = File::options()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(file);
-        let mut opened = opened.with_context(|| format!("cannot write {}", file.display()))?;
-        let result = self.all(path, accept, most, &mut Sink::File(&mut opened)).await;
-        std::fs::remove_file(file).with_context(|| format!("cannot remove {}", file.display()))?;
+    /// A large answer by way of a file, whose name is gone in the end: what it holds lives as long as its handle. It goes on
+    /// behind what the file holds already, and the file stays where more may come of it: where the server cannot be
+    /// reached, or the work is given up.
+    pub(super) async fn file(&self, path: &str, accept: &str, most: u64, file: &Path) -> Result<File, Failed> {
+        let mut options = File::options();
+        options.read(true).write(true).create(true).truncate(false).mode(0o600);
+        let opened = options.open(file).and_then(|mut opened| {
+            let length = opened.seek(SeekFrom::End(0))?;
+            Ok((opened, length))
+        });
+        let opened = opened.with_context(|| format!("cannot write {}", file.display()));
+        let (mut opened, length) = opened.map_err(Failed::Final)?;
+        let progress = Progress::from(length);
+        let result = self
+            .all(path, accept, most, &mut Sink::File(&mut opened), progress)
+            .await;
+        if !matches!(result, Err(Failed::Broken(_))) {
+            let removed = std::fs::remove_file(file);
+            removed
+                .with_context(|| format!("cannot remove {}", file.display()))
+                .map_err(Failed::Final)?;
+        }
         result.map(|()| opened)
     }
 
     /// Asks until all has come, going on where a connection broke.
-    async fn all(&self, path: &str, accept: &str, most: u64, sink: &mut Sink<'_>) -> Result<()> {
-        let mut progress = Progress::new();
+    async fn all(
+        &self,
+        path: &str,
+        accept: &str,
+        most: u64,
+        sink: &mut Sink<'_>,
+        mut progress: Progress,
+    ) -> Result<(), Failed> {
         let mut attempts = 0;
         loop {
             let before = progress.received;
             match self.part(path, accept, most, sink, &mut progress).await {
                 Ok(()) => return Ok(()),
-                Err(Failed::Final(why)) => return Err(why),
+                Err(Failed::Final(why)) => return Err(Failed::Final(why)),
                 Err(Failed::Broken(why)) => {
                     attempts = if progress.received > before { 1 } else { attempts + 1 };
                     if attempts >= self.limits.attempts {
-                        return Err(why.context(format!("{} fails again and again", self.name)));
+                        let why = why.context(format!("{} fails again and again", self.name));
+                        return Err(Failed::Broken(why));
                     }
                     tracing::warn!("{}: {why:#}; trying again", self.name);
                     tokio::time::sleep(self.limits.pause).await;
@@ -193,14 +212,14 @@ impl Download {
                 if progress.received > 0 {
                     tracing::info!("{} does not go on where it broke off: from the start again", self.name);
                     sink.restart().map_err(Failed::Final)?;
-                    *progress = Progress::new();
+                    *progress = Progress::from(0);
                 }
                 length
             }
             // It has not what it had, or does not like being asked for a part: from the start again.
             StatusCode::RANGE_NOT_SATISFIABLE => {
                 sink.restart().map_err(Failed::Final)?;
-                progress.received = 0;
+                *progress = Progress::from(0);
                 return Err(Failed::Broken(anyhow!("it has no such part")));
             }
             status if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
@@ -262,11 +281,20 @@ impl Download {
 }
 
 /// Why a request did not bring all.
-enum Failed {
+#[derive(Debug)]
+pub(super) enum Failed {
     /// Asking again may help.
     Broken(anyhow::Error),
     /// It would not.
     Final(anyhow::Error),
+}
+
+impl Failed {
+    pub(super) fn why(self) -> anyhow::Error {
+        match self {
+            Failed::Broken(why) | Failed::Final(why) => why,
+        }
+    }
 }
 
 /// Where bytes go.
@@ -289,7 +317,7 @@ impl Sink<'_> {
             Sink::Memory(bytes) => bytes.clear(),
             Sink::File(file) => {
                 file.set_len(0).context("cannot clear the checkpoint's file")?;
-                std::io::Seek::rewind(file).context("cannot rewind the checkpoint's file")?;
+                file.rewind().context("cannot rewind the checkpoint's file")?;
             }
         }
         Ok(())
@@ -297,17 +325,22 @@ impl Sink<'_> {
 }
 
 struct Progress {
+    /// Bytes that are here.
     received: u64,
+    /// Those of them that were here before.
+    before: u64,
     expected: Option<u64>,
     since: Instant,
     told: Instant,
 }
 
 impl Progress {
-    fn new() -> Self {
+    /// Behind so many bytes.
+    fn from(received: u64) -> Self {
         let now = Instant::now();
         Progress {
-            received: 0,
+            received,
+            before: received,
             expected: None,
             since: now,
             told: now,
@@ -317,7 +350,7 @@ impl Progress {
     /// Bytes a second.
     fn rate(&self) -> u64 {
         let seconds = self.since.elapsed().as_secs().max(1);
-        self.received / seconds
+        (self.received - self.before) / seconds
     }
 
     fn is_slow(&self, limits: &Limits) -> bool {

@@ -14,16 +14,16 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 const GENESIS_ROOT: Root = Bytes([0x42; 32]);
-const SLOT: Slot = 40 * SLOTS_PER_EPOCH;
+pub(super) const SLOT: Slot = 40 * SLOTS_PER_EPOCH;
 
-fn config() -> Config {
+pub(super) fn config() -> Config {
     Config::standard().with_forks_at_genesis(Fork::Altair)
 }
 
 /// A checkpoint as bytes.
-struct Pair {
-    state: Vec<u8>,
-    block: Vec<u8>,
+pub(super) struct Pair {
+    pub(super) state: Vec<u8>,
+    pub(super) block: Vec<u8>,
 }
 
 impl Pair {
@@ -40,7 +40,7 @@ fn checkpoint(change: impl FnOnce(&mut BeaconState)) -> Pair {
     checkpoint_at(SLOT, change)
 }
 
-fn checkpoint_at(slot: Slot, change: impl FnOnce(&mut BeaconState)) -> Pair {
+pub(super) fn checkpoint_at(slot: Slot, change: impl FnOnce(&mut BeaconState)) -> Pair {
     let (fork, config) = (Fork::Altair, config());
     let mut block = BeaconBlock::new(fork);
     block.slot = slot;
@@ -260,7 +260,7 @@ async fn answer(
     }
 }
 
-fn limits() -> Limits {
+pub(super) fn limits() -> Limits {
     Limits {
         silence: Duration::from_secs(20),
         attempts: 3,
@@ -271,10 +271,10 @@ fn limits() -> Limits {
     }
 }
 
-struct Folder(PathBuf);
+pub(super) struct Folder(pub(super) PathBuf);
 
 impl Folder {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let folder = std::env::temp_dir().join(format!("wren-checkpoint-{}-{count}", std::process::id()));
