@@ -51,7 +51,7 @@ pub(crate) struct Args {
     /// A checkpoint that the chain must have; another chain stops the node
     #[arg(long, value_name = "ROOT:EPOCH", help_heading = "Where to start")]
     wss_checkpoint: Option<String>,
-    /// Drop the database first and start anew; keys and the record of what was signed stay
+    /// Start anew: the database is dropped once there is a new start, verified; keys and the record of what was signed stay
     #[arg(long, help_heading = "Where to start")]
     resync: bool,
 

@@ -15,6 +15,7 @@ mod driver;
 pub mod execution;
 pub mod forks;
 pub mod genesis;
+mod ground;
 pub mod light;
 pub mod metrics;
 pub mod network;
