@@ -1,11 +1,11 @@
 //! A local chain for tests: its folder, its processes, what they answer.
 
-use super::{root, wren_ok};
+use super::{Process, root, wren_ok};
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Long enough for the slowest machine: the chain needs 40 slots of a second.
@@ -77,10 +77,10 @@ impl Chain {
         wren_ok(&[&import[..], &place[..]].concat());
     }
 
-    fn start(&self, name: &str, data: &str, options: &[&str]) -> Child {
+    fn start(&self, name: &str, data: &str, options: &[&str]) -> Process {
         let program = std::env::var("WREN_BIN").unwrap_or_else(|_| env!("CARGO_BIN_EXE_wren").into());
         let log = File::options().create(true).append(true).open(self.folder.join(name));
-        Command::new(program)
+        let child = Command::new(program)
             .current_dir(root())
             .args(options)
             .arg("--network")
@@ -90,11 +90,11 @@ impl Chain {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log.unwrap())
-            .spawn()
-            .unwrap()
+            .spawn();
+        Process(child.unwrap())
     }
 
-    pub(crate) fn node(&self) -> Child {
+    pub(crate) fn node(&self) -> Process {
         self.start(
             "node.log",
             "data",
@@ -110,17 +110,17 @@ impl Chain {
         )
     }
 
-    pub(crate) fn client(&self) -> Child {
+    pub(crate) fn client(&self) -> Process {
         self.client_of("data", "client.log", "0")
     }
 
     /// A client with a data folder, a log and a port for its metrics.
-    pub(crate) fn client_of(&self, data: &str, log: &str, metrics: &str) -> Child {
+    pub(crate) fn client_of(&self, data: &str, log: &str, metrics: &str) -> Process {
         self.client_at(self.api, data, log, metrics)
     }
 
     /// The same with a node's address, or that of what stands before it.
-    pub(crate) fn client_at(&self, node: SocketAddr, data: &str, log: &str, metrics: &str) -> Child {
+    pub(crate) fn client_at(&self, node: SocketAddr, data: &str, log: &str, metrics: &str) -> Process {
         let url = format!("http://{node}");
         let fees = "0x8943545177806ED17B9F23F0a21ee5948eCaa776";
         let options = ["validator", "--metrics-port", metrics, "--beacon-nodes", &url];
@@ -195,13 +195,13 @@ impl Chain {
     }
 }
 
-pub(crate) fn kill(mut child: Child) {
-    child.kill().unwrap();
-    child.wait().unwrap();
+/// Ends a process at once, as a power cut does.
+pub(crate) fn kill(child: Process) {
+    drop(child);
 }
 
 /// Stops a process as an operator does; it must end well.
-pub(crate) fn stop(mut child: Child) {
+pub(crate) fn stop(mut child: Process) {
     let id = rustix::process::Pid::from_raw(child.id().cast_signed()).unwrap();
     rustix::process::kill_process(id, rustix::process::Signal::TERM).unwrap();
     assert!(child.wait().unwrap().success());
