@@ -85,10 +85,23 @@ fn options(chain: &Chain, datadir: &Path, genesis: &Path, start: StartOptions) -
 
 /// Starts a node, looks at its head and stops it.
 async fn head_of(options: Options) -> anyhow::Result<Root> {
+    let folder = options.datadir.clone();
     let running = Box::pin(begin(options, Stop::new())).await?;
     let head = running.chain.snapshot().head.root;
     running.end().await;
+    wait_until_closed(&folder).await;
     Ok(head)
+}
+
+/// Waits for the tasks that had the database when the node ended.
+async fn wait_until_closed(folder: &Path) {
+    let closed = async {
+        while let Err(error) = Storage::claim(folder) {
+            assert!(matches!(error, storage::Error::InUse(_)), "{error}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, closed).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -239,12 +252,14 @@ async fn a_start_ends_in_the_middle_of_its_replay_and_can_be_done_again() {
         assert_eq!(imported.await.unwrap(), Imported::Done, "slot {slot}");
     }
     running.end().await;
+    wait_until_closed(&folder.path("db")).await;
     let stop = Stop::new();
     stop.stop();
     let stopped = node_with(&chain, genesis_state.clone(), &folder, stop).await;
     let head = stopped.chain.snapshot().head.slot;
     assert!(head < BLOCKS, "it went on to slot {head}");
     stopped.end().await;
+    wait_until_closed(&folder.path("db")).await;
     let again = node(&chain, genesis_state, &folder).await;
     assert_eq!(again.chain.snapshot().head.slot, BLOCKS);
     again.end().await;
