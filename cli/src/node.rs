@@ -31,6 +31,9 @@ pub(crate) struct Args {
     /// Start from the finalized checkpoint of this Beacon API, whose operator you trust
     #[arg(long, value_name = "URL", help_heading = "Where to start")]
     checkpoint_sync_url: Option<String>,
+    /// Authorities (PEM) that may have made the certificate of that server, beside the usual ones
+    #[arg(long, value_name = "FILE", help_heading = "Where to start")]
+    tls_ca: Option<PathBuf>,
     /// Start from the SSZ of this state …
     #[arg(
         long,
@@ -241,6 +244,7 @@ fn start_options(args: &Args) -> Result<StartOptions, Failure> {
         checkpoint,
         wss,
         resync: args.resync,
+        tls_ca: args.tls_ca.clone(),
         max_memory: args.max_memory.map(|megabytes| megabytes.saturating_mul(1 << 20)),
     })
 }

@@ -1,11 +1,14 @@
 //! Starts that take long: a node that fetches its checkpoint or waits for a right clock, and is stopped meanwhile.
 
-use super::{Process, Scratch, program, wren_ok};
+use super::{Process, Scratch, program, wren_fails, wren_ok};
 use consensus::preset::SLOTS_PER_EPOCH;
 use consensus::ssz::{Bytes, Ssz};
 use consensus::types::{BeaconBlock, BeaconBlockBody, BeaconBlockHeader, SignedBeaconBlock};
 use consensus::{Config, Fork};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
 use rustix::process::{Pid, Signal, kill_process};
+use rustls::pki_types::PrivateKeyDer;
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -141,6 +144,7 @@ impl Node {
         assert!(said.contains(&format!("{name}: stopping")), "{said}");
     }
 
+    #[cfg(not(feature = "minimal"))]
     fn is_alive(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
     }
@@ -178,6 +182,11 @@ struct Shared {
 
 impl Server {
     fn start(ip: Ipv4Addr, network: &Network) -> Self {
+        Server::start_with(ip, network, None)
+    }
+
+    /// The same over TLS where there is something to be shown for it.
+    fn start_with(ip: Ipv4Addr, network: &Network, tls: Option<Arc<ServerConfig>>) -> Self {
         let listener = TcpListener::bind((ip, 0)).unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
@@ -190,8 +199,14 @@ impl Server {
         let serving = Arc::clone(&shared);
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let shared = Arc::clone(&serving);
-                std::thread::spawn(move || shared.serve(stream));
+                let (shared, tls) = (Arc::clone(&serving), tls.clone());
+                std::thread::spawn(move || match tls {
+                    None => shared.serve(stream),
+                    Some(config) => {
+                        let connection = ServerConnection::new(config).ok()?;
+                        shared.serve(StreamOwned::new(connection, stream))
+                    }
+                });
             }
         });
         Server { address, shared }
@@ -204,7 +219,7 @@ impl Server {
 
 impl Shared {
     /// Answers what comes over a connection; ends with it.
-    fn serve(&self, stream: TcpStream) -> Option<()> {
+    fn serve(&self, stream: impl Read + Write) -> Option<()> {
         let mut stream = BufReader::new(stream);
         loop {
             let (mut path, mut from, mut length) = (String::new(), 0, 0);
@@ -232,7 +247,7 @@ impl Shared {
         }
     }
 
-    fn answer(&self, stream: &mut TcpStream, path: &str, from: usize) -> Option<()> {
+    fn answer(&self, stream: &mut impl Write, path: &str, from: usize) -> Option<()> {
         let date = http_date(now().saturating_add_signed(self.ahead.load(Ordering::Relaxed)));
         let Some(body) = self.paths.get(path) else {
             let head = format!("HTTP/1.1 404 Not Found\r\ndate: {date}\r\ncontent-length: 0\r\n\r\n");
@@ -293,6 +308,51 @@ fn a_node_stops_while_it_fetches_its_checkpoint_and_goes_on_with_it_later() {
     assert_eq!(*server.shared.asked.lock().unwrap(), [0, part, 2 * part]);
     assert!(!network.part().exists());
     node.stop(&network, Signal::TERM, "SIGTERM");
+}
+
+/// A server whose certificate is of an authority that nobody knows is refused in words, and taken where the operator
+/// names that authority.
+#[test]
+fn a_checkpoint_comes_over_tls_from_whom_the_operator_trusts() {
+    let network = Network::new("tls");
+    let (config, authority) = certified();
+    let server = Server::start_with(Ipv4Addr::LOCALHOST, &network, Some(config));
+    server.shared.whole.store(true, Ordering::Relaxed);
+    let (right, other) = (network.scratch.path("ca.pem"), network.scratch.path("other.pem"));
+    fs::write(&right, authority).unwrap();
+    fs::write(&other, certified().1).unwrap();
+    let url = format!("https://{}", server.address);
+    let ours = ["--dev-engine", "--checkpoint-sync-url", &url];
+    let text = |name: &str| network.scratch.path(name);
+    for more in [&[][..], &["--tls-ca", &other]] {
+        let place = ["--alone", "--network", &text("network"), "--datadir", &text("data")];
+        let ports = ["--metrics-port", "0", "--http-port", "0"];
+        let why = wren_fails(6, &[&["node"], &place[..], &ports, &ours, more].concat(), b"");
+        assert!(why.contains("127.0.0.1") && why.contains("is not trusted"), "{why}");
+        assert!(why.contains("--tls-ca FILE"), "{why}");
+    }
+    assert_eq!(*server.shared.asked.lock().unwrap(), [0_usize; 0]);
+    let node = network.node(&[&ours[..], &["--tls-ca", &right]].concat());
+    wait_until("the checkpoint as head", || node.is_at_checkpoint());
+    node.stop(&network, Signal::TERM, "SIGTERM");
+}
+
+/// A server's side of TLS with a certificate of a new authority, and that authority (PEM).
+fn certified() -> (Arc<ServerConfig>, String) {
+    let authority_key = KeyPair::generate().unwrap();
+    let mut authority = CertificateParams::new(Vec::new()).unwrap();
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority = authority.self_signed(&authority_key).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let server = CertificateParams::new(vec!["127.0.0.1".into()]).unwrap();
+    let server = server.signed_by(&key, &authority, &authority_key).unwrap();
+    let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth();
+    let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
+    let config = config.with_single_cert(vec![server.der().clone()], key).unwrap();
+    (Arc::new(config), authority.pem())
 }
 
 /// Two servers, of checkpoints and of payloads, say that our clock is a day wrong: the node waits and says so, can be

@@ -8,6 +8,7 @@ use crate::options::StartOptions;
 use crate::run::Memory;
 use crate::start::Anchor;
 use crate::stop::{Stop, Stopped};
+use crate::tls::Authorities;
 use anyhow::{Context as _, Result, bail};
 use consensus::config::public_network;
 use consensus::types::{Checkpoint, Root};
@@ -134,6 +135,7 @@ pub(crate) async fn find_start(
     wanted: &StartOptions,
     genesis: Option<State>,
     root: Root,
+    authorities: &Authorities,
     (sources, stop): (&Sources, &Stop),
 ) -> Result<(Found, Option<Checkpoint>)> {
     let is_public = public_network(&root).is_some();
@@ -145,7 +147,7 @@ pub(crate) async fn find_start(
         Found::Stored(anchor)
     } else if let Some(source) = &wanted.checkpoint {
         let loaded = stop
-            .unless(load_checkpoint(source, config, root, ground.folder()))
+            .unless(load_checkpoint(source, authorities, config, root, ground.folder()))
             .await;
         Found::Checkpoint(Box::new(loaded??))
     } else {
@@ -203,12 +205,13 @@ fn check_forks(config: &Config, genesis_time: u64) -> Result<()> {
 /// Gets a checkpoint and verifies it.
 async fn load_checkpoint(
     source: &Source,
+    authorities: &Authorities,
     config: &Arc<Config>,
     root: Root,
     folder: &Path,
 ) -> Result<checkpoint::Verified> {
     let raw = match source {
-        Source::Url(url) => checkpoint::fetch(url, config, folder, &checkpoint::Limits::default()).await?,
+        Source::Url(url) => checkpoint::fetch(url, authorities, config, folder, &checkpoint::Limits::default()).await?,
         Source::Files { state, block } => checkpoint::read_files(state, block)?,
     };
     let config = Arc::clone(config);

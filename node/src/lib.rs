@@ -29,6 +29,7 @@ pub mod run;
 pub mod start;
 pub mod stop;
 pub mod sync;
+pub mod tls;
 pub mod work;
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use crate::network::NetworkOptions;
 use crate::network::node_key::NodeKey;
 use crate::run::{Memory, Parts, Running, start_within};
 use crate::stop::{Stop, Stopped};
+use crate::tls::Authorities;
 use anyhow::{Context as _, Result, bail};
 use consensus::types::{Checkpoint, ExecutionAddress, Root};
 use consensus::{Config, State};
@@ -52,6 +53,8 @@ pub struct StartOptions {
     pub checkpoint: Option<checkpoint::Source>,
     /// A checkpoint that the chain must have.
     pub wss: Option<Checkpoint>,
+    /// A file (PEM) of authorities whose certificates are taken beside those of the web, of the checkpoint's server.
+    pub tls_ca: Option<PathBuf>,
     /// Drop the database once there is a new start, verified.
     pub resync: bool,
     /// Bytes that the node may use, for the caches that it can size.
@@ -151,9 +154,11 @@ pub async fn begin(options: Options, stop: Stop) -> Result<Running> {
         (EngineChoice::Http { endpoints, jwt }, _) => Engine::http(endpoints, jwt.as_deref(), clock::unix_seconds)?,
     });
     let builder = options.builder.as_deref().map(Builder::new).transpose()?.map(Arc::new);
-    let sources = clock_sources(&options.engine, wanted);
+    let authorities = wanted.tls_ca.as_deref().map(Authorities::with_file).transpose();
+    let authorities = authorities.context("--tls-ca")?.unwrap_or_default();
+    let sources = clock_sources(&options.engine, wanted, &authorities);
     let ground = Ground::prepare(&options.datadir, root, memory, wanted.resync)?;
-    let found = find_start(&ground, &config, wanted, genesis, root, (&sources, &stop)).await;
+    let found = find_start(&ground, &config, wanted, genesis, root, &authorities, (&sources, &stop)).await;
     let (found, wss) = found.map_err(|error| ground.stays(error))?;
     let storage = ground.open()?;
     let anchor = found.keep(&storage)?;
@@ -230,7 +235,7 @@ async fn listen_for_metrics(address: Address) -> Option<TcpListener> {
 }
 
 /// Who tells whether the clock is right: the server of checkpoints and the execution clients, beside the kernel.
-fn clock_sources(engine: &EngineChoice, wanted: &StartOptions) -> Sources {
+fn clock_sources(engine: &EngineChoice, wanted: &StartOptions, authorities: &Authorities) -> Sources {
     let of_checkpoint = match &wanted.checkpoint {
         Some(checkpoint::Source::Url(url)) => Some(url.as_str()),
         _ => None,
@@ -239,7 +244,8 @@ fn clock_sources(engine: &EngineChoice, wanted: &StartOptions) -> Sources {
         EngineChoice::Http { endpoints, .. } => endpoints.as_slice(),
         EngineChoice::Dev => &[],
     };
-    Sources::of(of_checkpoint.into_iter().chain(of_engine.iter().map(String::as_str)))
+    let urls = of_checkpoint.into_iter().chain(of_engine.iter().map(String::as_str));
+    Sources::of(urls, authorities)
 }
 
 /// Which chain it is.

@@ -3,6 +3,7 @@
 use super::http::{Download, Failed, Limits};
 use super::{BLOCK_BYTES_MAX, Raw};
 use crate::start::Encoded;
+use crate::tls::Authorities;
 use anyhow::{Context as _, Result, bail, ensure};
 use consensus::Config;
 use consensus::constants::FAR_FUTURE_EPOCH;
@@ -24,8 +25,14 @@ const SLOT_AT: usize = 4 + 96;
 /// Fetches a finalized block and the state after it, and compares the server's fork schedule with this config first. What
 /// has come of the state lies in `folder` until it is all here: where the connection or the node breaks off, the next
 /// fetch goes on from there, as long as the server has that block and its state.
-pub async fn fetch(url: &str, config: &Config, folder: &Path, limits: &Limits) -> Result<Raw> {
-    let download = Download::new(url, limits)?;
+pub async fn fetch(
+    url: &str,
+    authorities: &Authorities,
+    config: &Config,
+    folder: &Path,
+    limits: &Limits,
+) -> Result<Raw> {
+    let download = Download::new(url, authorities, limits)?;
     check_schedule(&download, config).await?;
     let newest = fetch_block(&download, "finalized")
         .await

@@ -1,12 +1,13 @@
 //! Large answers over HTTP: streamed to a file, with a limit on size and silence, and taken up again where they broke off
 //! if the server can.
 
+use crate::tls::Authorities;
 use anyhow::{Context as _, Result, anyhow};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_RANGE, RANGE};
 use hyper::{Request, Response, StatusCode, Uri};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
@@ -63,7 +64,7 @@ pub struct Download {
 
 impl Download {
     /// A server at a URL with http or https. Errors say how it is written, without user and password.
-    pub fn new(url: &str, limits: &Limits) -> Result<Self> {
+    pub fn new(url: &str, authorities: &Authorities, limits: &Limits) -> Result<Self> {
         let uri: Uri = url.parse().context("the checkpoint's URL cannot be read")?;
         let scheme = uri.scheme_str().filter(|scheme| ["http", "https"].contains(scheme));
         let scheme = scheme.context("the checkpoint's URL begins with http:// or https://")?;
@@ -73,13 +74,8 @@ impl Download {
             None => (None, authority),
         };
         let path = uri.path().trim_end_matches('/');
-        let connector = HttpsConnectorBuilder::new()
-            .with_webpki_roots()
-            .https_or_http()
-            .enable_http1()
-            .build();
         Ok(Download {
-            client: Client::builder(TokioExecutor::new()).build(connector),
+            client: Client::builder(TokioExecutor::new()).build(authorities.connector()?),
             base: format!("{scheme}://{host}{path}"),
             login,
             name: host.to_owned(),
@@ -175,7 +171,7 @@ impl Download {
             .map_err(|error| Failed::Final(anyhow!(error)))?;
         let response = tokio::time::timeout(self.limits.silence, self.client.request(request)).await;
         let response = response.map_err(|_| self.silent())?;
-        let response = response.map_err(|error| Failed::Broken(anyhow!("it cannot be reached: {}", chain(&error))))?;
+        let response = response.map_err(|error| self.unreached(&chain(&error)))?;
         let expected = self.take_head(&response, most, sink, progress)?;
         progress.expected = expected;
         self.take_body(response.into_body(), most, sink, progress).await?;
@@ -273,6 +269,17 @@ impl Download {
                 return Err(Failed::Final(why));
             }
         }
+    }
+
+    fn unreached(&self, why: &str) -> Failed {
+        if why.contains("certificate") {
+            return Failed::Final(anyhow!(
+                "{} is not trusted: {why}; name the authority that has made its certificate by --tls-ca FILE, or ask \
+                 another server",
+                self.name
+            ));
+        }
+        Failed::Broken(anyhow!("it cannot be reached: {why}"))
     }
 
     fn silent(&self) -> Failed {

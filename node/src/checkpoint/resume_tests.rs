@@ -2,6 +2,7 @@
 
 use super::tests::{Folder, Pair, SLOT, checkpoint_at, config, limits};
 use super::*;
+use crate::tls::Authorities;
 use consensus::ssz::Bytes;
 use std::collections::HashMap;
 use std::fs;
@@ -102,7 +103,7 @@ async fn fetched(server: &Server, folder: &Folder) -> Result<Raw> {
         attempts: 1,
         ..limits()
     };
-    fetch(&server.url, &config(), &folder.0, &once).await
+    fetch(&server.url, &Authorities::default(), &config(), &folder.0, &once).await
 }
 
 /// A folder in which a fetch broke off, with the checkpoint that was fetched and how much of its state has come.
