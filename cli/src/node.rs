@@ -31,6 +31,9 @@ pub(crate) struct Args {
     /// Start from the finalized checkpoint of this Beacon API, whose operator you trust
     #[arg(long, value_name = "URL", help_heading = "Where to start")]
     checkpoint_sync_url: Option<String>,
+    /// Authorities (PEM) that may have made the certificate of that server, beside the usual ones
+    #[arg(long, value_name = "FILE", help_heading = "Where to start")]
+    tls_ca: Option<PathBuf>,
     /// Start from the SSZ of this state …
     #[arg(
         long,
@@ -51,7 +54,7 @@ pub(crate) struct Args {
     /// A checkpoint that the chain must have; another chain stops the node
     #[arg(long, value_name = "ROOT:EPOCH", help_heading = "Where to start")]
     wss_checkpoint: Option<String>,
-    /// Drop the database first and start anew; keys and the record of what was signed stay
+    /// Start anew: the database is dropped once there is a new start, verified; keys and the record of what was signed stay
     #[arg(long, help_heading = "Where to start")]
     resync: bool,
 
@@ -247,6 +250,7 @@ fn start_options(args: &Args) -> Result<StartOptions, Failure> {
         checkpoint,
         wss,
         resync: args.resync,
+        tls_ca: args.tls_ca.clone(),
         max_memory: args.max_memory.map(|megabytes| megabytes.saturating_mul(1 << 20)),
     })
 }

@@ -1,11 +1,11 @@
 //! A local chain for tests: its folder, its processes, what they answer.
 
-use super::{root, wren_ok};
+use super::{Process, root, wren_ok};
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Long enough for the slowest machine: the chain needs 40 slots of a second.
@@ -77,8 +77,8 @@ impl Chain {
         wren_ok(&[&import[..], &place[..]].concat());
     }
 
-    fn start(&self, name: &str, data: &str, options: &[&str]) -> Child {
-        self.command(name, data, options).spawn().unwrap()
+    fn start(&self, name: &str, data: &str, options: &[&str]) -> Process {
+        Process(self.command(name, data, options).spawn().unwrap())
     }
 
     fn command(&self, name: &str, data: &str, options: &[&str]) -> Command {
@@ -98,7 +98,7 @@ impl Chain {
         command
     }
 
-    pub(crate) fn node(&self) -> Child {
+    pub(crate) fn node(&self) -> Process {
         self.start(
             "node.log",
             "data",
@@ -114,27 +114,27 @@ impl Chain {
         )
     }
 
-    pub(crate) fn client(&self) -> Child {
+    pub(crate) fn client(&self) -> Process {
         self.client_of("data", "client.log", "0")
     }
 
     /// A client with a data folder, a log and a port for its metrics.
-    pub(crate) fn client_of(&self, data: &str, log: &str, metrics: &str) -> Child {
+    pub(crate) fn client_of(&self, data: &str, log: &str, metrics: &str) -> Process {
         self.client_at(self.api, data, log, metrics)
     }
 
     /// The same with a node's address, or that of what stands before it.
-    pub(crate) fn client_at(&self, node: SocketAddr, data: &str, log: &str, metrics: &str) -> Child {
-        self.client_command(node, data, log, metrics).spawn().unwrap()
+    pub(crate) fn client_at(&self, node: SocketAddr, data: &str, log: &str, metrics: &str) -> Process {
+        Process(self.client_command(node, data, log, metrics).spawn().unwrap())
     }
 
     /// A client on a machine whose clock is wrong by what a file says, as libfaketime has it.
-    pub(crate) fn client_off_time(&self, library: &Path, off: &Path, log: &str) -> Child {
+    pub(crate) fn client_off_time(&self, library: &Path, off: &Path, log: &str) -> Process {
         let mut command = self.client_command(self.api, "data", log, "0");
         command.env("LD_PRELOAD", library).env("FAKETIME_TIMESTAMP_FILE", off);
         // Only the time of day is wrong on such a machine.
         command.envs([("FAKETIME_DONT_FAKE_MONOTONIC", "1"), ("FAKETIME_CACHE_DURATION", "1")]);
-        command.spawn().unwrap()
+        Process(command.spawn().unwrap())
     }
 
     fn client_command(&self, node: SocketAddr, data: &str, log: &str, metrics: &str) -> Command {
@@ -209,13 +209,13 @@ impl Chain {
     }
 }
 
-pub(crate) fn kill(mut child: Child) {
-    child.kill().unwrap();
-    child.wait().unwrap();
+/// Ends a process at once, as a power cut does.
+pub(crate) fn kill(child: Process) {
+    drop(child);
 }
 
 /// Stops a process as an operator does; it must end well.
-pub(crate) fn stop(mut child: Child) {
+pub(crate) fn stop(mut child: Process) {
     let id = rustix::process::Pid::from_raw(child.id().cast_signed()).unwrap();
     rustix::process::kill_process(id, rustix::process::Signal::TERM).unwrap();
     assert!(child.wait().unwrap().success());

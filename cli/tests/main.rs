@@ -20,13 +20,15 @@ mod restart;
 mod scenarios;
 mod setup;
 mod ssz;
+mod starts;
 mod tidy;
 #[cfg(feature = "minimal")]
 mod wrong_clock;
 
 use std::io::Write;
+use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 /// The repository's root.
 fn root() -> PathBuf {
@@ -85,6 +87,31 @@ fn wren_fails(code: i32, arguments: &[&str], input: &[u8]) -> String {
         arguments.join(" ")
     );
     stderr
+}
+
+/// A program that a test has started. It is killed when dropped, so that a test that fails leaves nothing running.
+struct Process(Child);
+
+impl Deref for Process {
+    type Target = Child;
+
+    fn deref(&self) -> &Child {
+        &self.0
+    }
+}
+
+impl DerefMut for Process {
+    fn deref_mut(&mut self) -> &mut Child {
+        &mut self.0
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // One that has ended, and been waited for, is no matter.
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
 }
 
 /// An empty folder for one test, removed when dropped.

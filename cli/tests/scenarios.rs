@@ -4,19 +4,18 @@
 //! a quarter of an hour.
 
 use super::chain::{Chain, kill, stop, wait_until};
-use super::{wren_fails, wren_ok};
+use super::{Process, wren_fails, wren_ok};
 use consensus::constants::DOMAIN_BEACON_PROPOSER;
 use consensus::signing::{compute_domain, compute_signing_root};
 use consensus::ssz::{Bytes, Json};
 use consensus::types::{BeaconBlockHeader, ProposerSlashing, SignedBeaconBlockHeader};
 use consensus::{Config, Fork};
 use std::io::Write;
-use std::process::Child;
 
 const CHECKPOINTS: &str = "/eth/v1/beacon/states/head/finality_checkpoints";
 
 /// How a client ends by itself.
-fn code(mut child: Child) -> Option<i32> {
+fn code(mut child: Process) -> Option<i32> {
     let mut status = None;
     wait_until("the client's end", || {
         status = child.try_wait().unwrap();

@@ -15,6 +15,7 @@ mod driver;
 pub mod execution;
 pub mod forks;
 pub mod genesis;
+mod ground;
 pub mod keys;
 pub mod light;
 pub mod metrics;
@@ -29,6 +30,7 @@ pub mod run;
 pub mod start;
 pub mod stop;
 pub mod sync;
+pub mod tls;
 pub mod work;
 
 #[cfg(test)]

@@ -3,24 +3,24 @@
 use crate::api::http::raise_descriptor_limit;
 use crate::builder::Builder;
 use crate::checkpoint;
-use crate::clock::{self, Clock, ClockWatch, Sources};
+use crate::clock::{self, Sources};
 use crate::execution::{DevEngine, Engine};
-use crate::forks;
+use crate::ground::{self, Ground, find_start};
 use crate::keys;
 use crate::network::NetworkOptions;
 use crate::network::node_key::NodeKey;
 use crate::run::{Memory, Parts, Running, start_within};
-use crate::start::Anchor;
-use crate::stop::Stop;
+use crate::stop::{Stop, Stopped};
+use crate::tls::Authorities;
 use anyhow::{Context as _, Result, bail};
-use consensus::config::public_network;
 use consensus::types::{Checkpoint, ExecutionAddress, Root};
 use consensus::{Config, State};
+use futures_util::future::select_all;
 use std::net::{IpAddr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-use storage::{Identity, Storage};
 use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Where something listens.
 #[derive(Clone, Copy, Debug)]
@@ -54,7 +54,9 @@ pub struct StartOptions {
     pub checkpoint: Option<checkpoint::Source>,
     /// A checkpoint that the chain must have.
     pub wss: Option<Checkpoint>,
-    /// Drop the database first.
+    /// A file (PEM) of authorities whose certificates are taken beside those of the web, of the checkpoint's server.
+    pub tls_ca: Option<PathBuf>,
+    /// Drop the database once there is a new start, verified.
     pub resync: bool,
     /// Bytes that the node may use, for the caches that it can size.
     pub max_memory: Option<u64>,
@@ -87,7 +89,7 @@ pub struct Options {
     pub metrics: Option<Address>,
 }
 
-/// Runs a node until a signal stops it or something fails.
+/// Runs a node until a signal stops it or something fails. A signal during the start ends that in good order too.
 pub fn run(options: Options) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2) // swarm, API and timers wait more than they work
@@ -95,24 +97,41 @@ pub fn run(options: Options) -> Result<()> {
         .build()
         .context("cannot start the runtime")?;
     let stop = Stop::new();
-    runtime.block_on(async {
-        let running = Box::pin(begin(options, stop.clone())).await?;
-        tokio::select! {
-            signal = signalled() => {
+    let ran: Result<bool> = runtime.block_on(async {
+        let mut signals = Signals::listen();
+        // A task of its own: it reads and hashes for seconds, and signals are heard meanwhile.
+        let mut starting = tokio::spawn(Box::pin(begin(options, stop.clone())));
+        let begun = tokio::select! {
+            begun = &mut starting => begun,
+            signal = signals.heard() => {
                 tracing::info!("{signal}: stopping");
+                stop.stop();
+                starting.await
             }
+        };
+        let running = match begun.context("the start failed; this is a bug, please report it")? {
+            Err(error) if error.is::<Stopped>() => return Ok(false),
+            begun => begun?,
+        };
+        tokio::select! {
             () = stop.stopped() => {}
+            signal = signals.heard() => tracing::info!("{signal}: stopping"),
         }
         running.end().await;
-        Ok::<(), anyhow::Error>(())
-    })?;
+        Ok(true)
+    });
+    if !ran? {
+        // A checkpoint that is being hashed is not waited for: it writes nothing.
+        runtime.shutdown_background();
+    }
     match stop.failure() {
         Some(why) => bail!(why),
         None => Ok(()),
     }
 }
 
-/// Starts a node and its Beacon API.
+/// Starts a node and its Beacon API. Ends with `Stopped` where it is told to stop before that is done, with nothing of it
+/// running any more.
 pub async fn begin(options: Options, stop: Stop) -> Result<Running> {
     // First of all: the database opens hundreds of files.
     raise_descriptor_limit();
@@ -124,34 +143,29 @@ pub async fn begin(options: Options, stop: Stop) -> Result<Running> {
     let genesis = options
         .genesis_state
         .as_deref()
-        .map(|path| read_genesis(path, &config))
+        .map(|path| ground::read_genesis(path, &config))
         .transpose()?;
     let root = genesis_root(genesis.as_ref(), wanted.genesis_validators_root)?;
     if wanted.resync && wanted.checkpoint.is_none() && genesis.is_none() {
         bail!("--resync leaves nothing to start from: give a checkpoint by --checkpoint-sync-url with it");
     }
-    if wanted.resync {
-        Storage::remove(&options.datadir)?;
-        tracing::info!("the database in {} was dropped", options.datadir.display());
-    }
-    let of_storage = storage::Options {
-        block_cache: memory.block_cache,
-        ..storage::Options::default()
-    };
-    let storage = Storage::open(&options.datadir, &Identity::of(root), &of_storage)?;
     let engine = Arc::new(match (&options.engine, &genesis) {
         (EngineChoice::Dev, Some(genesis)) => Engine::Dev(Arc::new(DevEngine::of_genesis(&config, genesis)?)),
         (EngineChoice::Dev, None) => bail!("the built-in engine needs the genesis state of its chain"),
         (EngineChoice::Http { endpoints, jwt }, _) => Engine::http(endpoints, jwt.as_deref(), clock::unix_seconds)?,
     });
-    let sources = clock_sources(&options.engine, wanted);
-    let anchor = find_anchor(&storage, &config, wanted, genesis, root, (&sources, &stop)).await?;
-    check_forks(&config, anchor.state.genesis_time)?;
     let builder = options.builder.as_deref().map(Builder::new).transpose()?.map(Arc::new);
+    let authorities = wanted.tls_ca.as_deref().map(Authorities::with_file).transpose();
+    let authorities = authorities.context("--tls-ca")?.unwrap_or_default();
+    let sources = clock_sources(&options.engine, wanted, &authorities);
+    let ground = Ground::prepare(&options.datadir, root, memory, wanted.resync)?;
+    let found = find_start(&ground, &config, wanted, genesis, root, &authorities, (&sources, &stop)).await;
+    let (found, wss) = found.map_err(|error| ground.stays(error))?;
+    let storage = ground.open()?;
+    let anchor = found.keep(&storage)?;
     if let Some(builder) = &builder {
         tracing::info!("payloads of the builder {} may be taken", builder.name());
     }
-    let wss = still_ahead(wanted.wss, &anchor)?;
     tracing::info!("starting from slot {}", anchor.block.slot);
     if let Engine::Dev(engine) = &*engine
         && anchor.state.slot > 0
@@ -159,6 +173,7 @@ pub async fn begin(options: Options, stop: Stop) -> Result<Running> {
         // It keeps nothing of its own on disk.
         engine.trust(anchor.state.at, &anchor.state.latest_execution_payload_header);
     }
+    stop.check()?;
     let keys = keys::open(&options.datadir, &anchor.state.validators)?;
     let mut running = start_within(
         Parts {
@@ -172,9 +187,13 @@ pub async fn begin(options: Options, stop: Stop) -> Result<Running> {
             builder,
         },
         memory,
-        stop,
+        stop.clone(),
     )
     .await?;
+    if let Err(stopped) = stop.check() {
+        running.end().await;
+        return Err(stopped.into());
+    }
     if let Some(wss) = wss {
         running.watch_wss(wss);
     }
@@ -218,20 +237,8 @@ async fn listen_for_metrics(address: Address) -> Option<TcpListener> {
     }
 }
 
-/// Refuses to start in a fork that this version does not run, and warns of one that is scheduled.
-fn check_forks(config: &Config, genesis_time: u64) -> Result<()> {
-    let clock = Clock::new(config, genesis_time);
-    if let Some(why) = forks::stop_in(config, clock.epoch().unwrap_or(0)) {
-        bail!(why);
-    }
-    if let Some(warning) = forks::warning(config, clock.slots(), clock.now_ms()) {
-        tracing::warn!("{warning}");
-    }
-    Ok(())
-}
-
 /// Who tells whether the clock is right: the server of checkpoints and the execution clients, beside the kernel.
-fn clock_sources(engine: &EngineChoice, wanted: &StartOptions) -> Sources {
+fn clock_sources(engine: &EngineChoice, wanted: &StartOptions, authorities: &Authorities) -> Sources {
     let of_checkpoint = match &wanted.checkpoint {
         Some(checkpoint::Source::Url(url)) => Some(url.as_str()),
         _ => None,
@@ -240,121 +247,8 @@ fn clock_sources(engine: &EngineChoice, wanted: &StartOptions) -> Sources {
         EngineChoice::Http { endpoints, .. } => endpoints.as_slice(),
         EngineChoice::Dev => &[],
     };
-    Sources::of(of_checkpoint.into_iter().chain(of_engine.iter().map(String::as_str)))
-}
-
-/// Where a node can begin.
-enum Found {
-    /// At what its database holds.
-    Stored(Anchor),
-    /// At a checkpoint, which is not in the database yet.
-    Checkpoint(Box<checkpoint::Verified>),
-    /// At genesis; the same.
-    Genesis(Anchor),
-}
-
-impl Found {
-    fn anchor(&self) -> &Anchor {
-        match self {
-            Found::Stored(anchor) | Found::Genesis(anchor) => anchor,
-            Found::Checkpoint(verified) => &verified.anchor,
-        }
-    }
-
-    /// Writes what is not in the database yet.
-    fn keep(self, storage: &Storage) -> Result<Anchor> {
-        match self {
-            Found::Stored(anchor) => Ok(anchor),
-            Found::Checkpoint(verified) => {
-                checkpoint::keep(storage, &verified)?;
-                Ok(verified.anchor)
-            }
-            Found::Genesis(anchor) => {
-                storage.save_state(&anchor.state, &anchor.root)?;
-                Ok(anchor)
-            }
-        }
-    }
-}
-
-/// Where the node begins: at the newest final state of its database, else at a checkpoint, else at genesis. It waits for
-/// a clock that can be believed: by a wrong one the newest state is too old, and no certificate valid.
-async fn find_anchor(
-    storage: &Storage,
-    config: &Arc<Config>,
-    wanted: &StartOptions,
-    genesis: Option<State>,
-    root: Root,
-    (sources, stop): (&Sources, &Stop),
-) -> Result<Anchor> {
-    let is_public = public_network(&root).is_some();
-    let watch = ClockWatch::default();
-    watch.settle(sources, is_public, stop).await;
-    let found = if let Some(anchor) = Anchor::stored(storage)? {
-        Found::Stored(anchor)
-    } else if let Some(source) = &wanted.checkpoint {
-        Found::Checkpoint(Box::new(load_checkpoint(source, config, root, storage.dir()).await?))
-    } else {
-        let Some(genesis) = genesis else {
-            bail!(
-                "there is no chain to start from: give a recent checkpoint by --checkpoint-sync-url (the Beacon API of a \
-                 node that you trust), or by --checkpoint-state and --checkpoint-block; on a local network a genesis state \
-                 by --genesis-state, or a --network folder with genesis.ssz"
-            );
-        };
-        Found::Genesis(Anchor::genesis(genesis)?)
-    };
-    let clock = Clock::new(config, found.anchor().state.genesis_time);
-    let newest = storage.head()?.map_or(0, |(slot, _)| slot);
-    if watch.heard_of_chain(&clock, newest.max(found.anchor().block.slot)) {
-        watch.settle(sources, is_public, stop).await;
-    }
-    check_age(found.anchor(), config, is_public)?;
-    found.keep(storage)
-}
-
-/// Refuses a start that is too old to be safe; where nobody's money is at stake it only warns.
-fn check_age(anchor: &Anchor, config: &Config, is_public: bool) -> Result<()> {
-    let clock = Clock::new(config, anchor.state.genesis_time);
-    match checkpoint::check_age(&anchor.state, config, clock.epoch().unwrap_or(0)) {
-        Err(why) if is_public => Err(why),
-        Err(why) => {
-            tracing::warn!("{why:#}; this is no public network, so the node goes on");
-            Ok(())
-        }
-        Ok(()) => Ok(()),
-    }
-}
-
-/// Gets a checkpoint and verifies it.
-async fn load_checkpoint(
-    source: &checkpoint::Source,
-    config: &Arc<Config>,
-    root: Root,
-    folder: &Path,
-) -> Result<checkpoint::Verified> {
-    let raw = match source {
-        checkpoint::Source::Url(url) => checkpoint::fetch(url, config, folder, &checkpoint::Limits::default()).await?,
-        checkpoint::Source::Files { state, block } => checkpoint::read_files(state, block)?,
-    };
-    let config = Arc::clone(config);
-    // A large state takes seconds to decode and hash, and signals are to be heard meanwhile.
-    let verified = tokio::task::spawn_blocking(move || checkpoint::verify(raw, &config, root));
-    let verified = verified.await.context("the checkpoint could not be verified")??;
-    let slot = verified.anchor.block.slot;
-    tracing::info!(
-        "the checkpoint of slot {slot}, block {}, is verified",
-        verified.anchor.root
-    );
-    Ok(verified)
-}
-
-/// What of the checkpoint that an operator names finality has still to pass; an error if the start shows another chain.
-fn still_ahead(wss: Option<Checkpoint>, anchor: &Anchor) -> Result<Option<Checkpoint>> {
-    match wss {
-        Some(wss) if !checkpoint::check_wss(&anchor.state, anchor.root, &wss)? => Ok(Some(wss)),
-        _ => Ok(None),
-    }
+    let urls = of_checkpoint.into_iter().chain(of_engine.iter().map(String::as_str));
+    Sources::of(urls, authorities)
 }
 
 /// Which chain it is.
@@ -372,30 +266,40 @@ fn genesis_root(genesis: Option<&State>, known: Option<Root>) -> Result<Root> {
     }
 }
 
-/// The genesis state, which tells the network and is where a new chain begins.
-fn read_genesis(path: &Path, config: &Config) -> Result<State> {
-    let state = checkpoint::open_state(path)?.decode(config);
-    state.with_context(|| format!("{}", path.display()))
-}
+/// The signals by which a node is stopped. From when they are listened to on, none of them ends the process by itself.
+struct Signals(Vec<(Signal, &'static str)>);
 
-/// Waits for a signal to stop; tells which.
-async fn signalled() -> &'static str {
-    use tokio::signal::unix::{Signal, SignalKind, signal};
-    let listen = |kind, name: &str| -> Option<Signal> {
-        let heard = signal(kind);
-        heard
-            .map_err(|error| tracing::warn!(%error, "{name} cannot be waited for"))
-            .ok()
-    };
-    let wait = async |signal: Option<Signal>| match signal {
-        Some(mut signal) => {
-            signal.recv().await;
+impl Signals {
+    fn listen() -> Self {
+        let kinds = [
+            (SignalKind::terminate(), "SIGTERM"),
+            (SignalKind::interrupt(), "SIGINT"),
+            (SignalKind::hangup(), "SIGHUP"),
+        ];
+        let heard = kinds.into_iter().filter_map(|(kind, name)| match signal(kind) {
+            Ok(signal) => Some((signal, name)),
+            Err(error) => {
+                tracing::warn!(%error, "{name} cannot be waited for");
+                None
+            }
+        });
+        Signals(heard.collect())
+    }
+
+    /// Waits for one; tells which.
+    async fn heard(&mut self) -> &'static str {
+        let waiting = self.0.iter_mut().map(|(signal, name)| {
+            Box::pin(async move {
+                match signal.recv().await {
+                    Some(()) => *name,
+                    None => std::future::pending().await,
+                }
+            })
+        });
+        let waiting: Vec<_> = waiting.collect();
+        if waiting.is_empty() {
+            return std::future::pending().await;
         }
-        None => std::future::pending().await,
-    };
-    tokio::select! {
-        () = wait(listen(SignalKind::terminate(), "SIGTERM")) => "SIGTERM",
-        () = wait(listen(SignalKind::interrupt(), "SIGINT")) => "SIGINT",
-        () = wait(listen(SignalKind::hangup(), "SIGHUP")) => "SIGHUP",
+        select_all(waiting).await.0
     }
 }

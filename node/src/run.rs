@@ -180,7 +180,8 @@ impl Memory {
     }
 }
 
-/// Starts the threads and tasks of a node, in the runtime that it is called in, and replays what the database holds.
+/// Starts the threads and tasks of a node, in the runtime that it is called in, and replays what the database holds, or as
+/// much of it as it comes to until it is told to stop.
 pub async fn start(parts: Parts, stop: Stop) -> Result<Running> {
     start_within(parts, Memory::default(), stop).await
 }
@@ -217,7 +218,12 @@ pub async fn start_within(parts: Parts, memory: Memory, stop: Stop) -> Result<Ru
         ends,
         stop.clone(),
     ));
-    replay(&chain, &parts.storage, parts.anchor.block.slot).await?;
+    if let Ok(replayed) = stop
+        .unless(replay(&chain, &parts.storage, parts.anchor.block.slot))
+        .await
+    {
+        replayed?;
+    }
     tokio::spawn(keys::fill(chain.clone(), parts.anchor.state, stop.clone()));
     let producer = Producer::new(
         chain.clone(),

@@ -3,6 +3,18 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 
+/// The node was told to stop before it had started: no failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stopped;
+
+impl std::fmt::Display for Stopped {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the node was told to stop before it had started")
+    }
+}
+
+impl std::error::Error for Stopped {}
+
 /// Tells all parts of the node to stop. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Stop {
@@ -47,6 +59,19 @@ impl Stop {
     /// Whether the node stops.
     pub fn is_stopping(&self) -> bool {
         *self.stopping.borrow()
+    }
+
+    /// An error where the node stops: for a start, between one step and the next.
+    pub fn check(&self) -> Result<(), Stopped> {
+        if self.is_stopping() { Err(Stopped) } else { Ok(()) }
+    }
+
+    /// What comes of `work`, which is given up where the node stops.
+    pub async fn unless<T>(&self, work: impl Future<Output = T>) -> Result<T, Stopped> {
+        tokio::select! {
+            done = work => Ok(done),
+            () = self.stopped() => Err(Stopped),
+        }
     }
 
     /// Ends when the node stops.

@@ -87,10 +87,23 @@ fn options(chain: &Chain, datadir: &Path, genesis: &Path, start: StartOptions) -
 
 /// Starts a node, looks at its head and stops it.
 async fn head_of(options: Options) -> anyhow::Result<Root> {
+    let folder = options.datadir.clone();
     let running = Box::pin(begin(options, Stop::new())).await?;
     let head = running.chain.snapshot().head.root;
     running.end().await;
+    wait_until_closed(&folder).await;
     Ok(head)
+}
+
+/// Waits for the tasks that had the database when the node ended.
+async fn wait_until_closed(folder: &Path) {
+    let closed = async {
+        while let Err(error) = Storage::claim(folder) {
+            assert!(matches!(error, storage::Error::InUse(_)), "{error}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, closed).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -122,6 +135,63 @@ async fn resync_drops_the_database_and_nothing_else() {
     assert_eq!(begun(with(false, named(root))).await.unwrap(), root);
     let why = begun(with(false, named(genesis_root))).await.unwrap_err().to_string();
     assert!(why.contains("not the chain of --wss-checkpoint"), "{why}");
+}
+
+/// A database is dropped only for something: not for a server that is not there, files that do not belong together, a
+/// checkpoint of another network, or one that is not on the chain that the operator names.
+#[tokio::test(flavor = "multi_thread")]
+async fn resync_keeps_the_database_until_there_is_another_start() {
+    let folder = Folder::new("resync-bad");
+    let (mut chain, genesis_state) = chain_since(2 * SLOTS_PER_EPOCH + 10);
+    let (genesis, datadir) = (folder.path("genesis.ssz"), folder.path("node"));
+    fs::write(&genesis, genesis_state.encode()).unwrap();
+    let (first, first_root) = write_checkpoint(&mut chain, SLOTS_PER_EPOCH, &folder);
+    let from_first = StartOptions {
+        checkpoint: Some(first),
+        ..StartOptions::default()
+    };
+    assert_eq!(
+        head_of(options(&chain, &datadir, &genesis, from_first)).await.unwrap(),
+        first_root
+    );
+    let (good, _) = write_checkpoint(&mut chain, 2 * SLOTS_PER_EPOCH, &folder);
+    let begun = async |start: StartOptions| head_of(options(&chain, &datadir, &genesis, start)).await;
+    let files = |state: &str, block: &str| checkpoint::Source::Files {
+        state: folder.path(state),
+        block: folder.path(block),
+    };
+    let mut foreign = chain.state.clone();
+    foreign.genesis_validators_root = Bytes([7; 32]);
+    fs::write(folder.path("foreign.ssz"), foreign.encode()).unwrap();
+    let other = Checkpoint {
+        epoch: 1,
+        root: Bytes([7; 32]),
+    };
+    for (source, wss, part) in [
+        (
+            checkpoint::Source::Url("http://127.0.0.1:1".into()),
+            None,
+            "cannot be reached",
+        ),
+        (files("state.ssz", "gone.ssz"), None, "gone.ssz"),
+        (files("genesis.ssz", "block.ssz"), None, "the genesis"),
+        (files("foreign.ssz", "block.ssz"), None, "of another network"),
+        (good.clone(), Some(other), "not the chain of --wss-checkpoint"),
+    ] {
+        let why = begun(StartOptions {
+            checkpoint: Some(source),
+            wss,
+            resync: true,
+            ..StartOptions::default()
+        });
+        let why = format!("{:#}", why.await.unwrap_err());
+        assert!(why.contains(part) && why.contains("stays as it is"), "{why}");
+        assert_eq!(
+            begun(StartOptions::default()).await.unwrap(),
+            first_root,
+            "after: {why}"
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -235,9 +305,44 @@ async fn public_keys_are_made_while_the_chain_goes_on() {
     running.end().await;
 }
 
+/// A start that is told to stop does not go through all that the database holds first, and loses nothing of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_ends_in_the_middle_of_its_replay_and_can_be_done_again() {
+    const BLOCKS: Slot = 2 * SLOTS_PER_EPOCH;
+    let folder = Folder::new("stop-replay");
+    let (mut chain, genesis_state) = chain_since(BLOCKS + 2);
+    let running = node(&chain, genesis_state.clone(), &folder).await;
+    for slot in 1..=BLOCKS {
+        let imported = running.chain.import_block(NewBlock {
+            block: Arc::new(chain.extend(slot)),
+            columns: Vec::new(),
+            blobs: Vec::new(),
+            source: Source::Sync,
+            received_ms: 0,
+        });
+        assert_eq!(imported.await.unwrap(), Imported::Done, "slot {slot}");
+    }
+    running.end().await;
+    wait_until_closed(&folder.path("db")).await;
+    let stop = Stop::new();
+    stop.stop();
+    let stopped = node_with(&chain, genesis_state.clone(), &folder, stop).await;
+    let head = stopped.chain.snapshot().head.slot;
+    assert!(head < BLOCKS, "it went on to slot {head}");
+    stopped.end().await;
+    wait_until_closed(&folder.path("db")).await;
+    let again = node(&chain, genesis_state, &folder).await;
+    assert_eq!(again.chain.snapshot().head.slot, BLOCKS);
+    again.end().await;
+}
+
 async fn node(chain: &Chain, genesis: State, folder: &Folder) -> Running {
+    node_with(chain, genesis, folder, Stop::new()).await
+}
+
+async fn node_with(chain: &Chain, genesis: State, folder: &Folder, stop: Stop) -> Running {
     let keys = Keys::of(&genesis).unwrap();
-    start(parts(chain, genesis, keys, folder), Stop::new()).await.unwrap()
+    start(parts(chain, genesis, keys, folder), stop).await.unwrap()
 }
 
 fn parts(chain: &Chain, genesis: State, keys: Keys, folder: &Folder) -> Parts {

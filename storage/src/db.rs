@@ -146,19 +146,29 @@ impl fmt::Debug for Storage {
     }
 }
 
-impl Storage {
-    /// Opens the database in `dir`, or creates one for `identity`.
+/// The right to the folder of a database that is not open: another process is refused it meanwhile.
+#[derive(Debug)]
+pub struct Claim {
+    dir: PathBuf,
+    lock: File,
+}
+
+impl Claim {
+    /// The folder.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Opens the database, or creates one for `identity`.
     ///
-    /// Refused: a folder that another process has open (`InUse`), a database of another chain, preset or schema
-    /// (`Mismatch`), one that is not as it was written (`Damaged`). What a crash left half done is cleared away.
-    pub fn open(dir: &Path, identity: &Identity, options: &Options) -> Result<Storage> {
-        files::create_folder(dir)?;
-        let lock = lock(dir)?;
+    /// Refused: a database of another chain, preset or schema (`Mismatch`), one that is not as it was written
+    /// (`Damaged`). What a crash left half done is cleared away.
+    pub fn open(self, identity: &Identity, options: &Options) -> Result<Storage> {
         // RocksDB would make its own folder, but not bring that name to the disk.
         for folder in FOLDERS {
-            files::create_folder(&dir.join(folder))?;
+            files::create_folder(&self.dir.join(folder))?;
         }
-        let path = dir.join("db");
+        let path = self.dir.join("db");
         let is_new = is_new(&path)?;
         if !is_new {
             check_families(&path)?;
@@ -167,11 +177,11 @@ impl Storage {
         let storage = Storage {
             inner: Arc::new(Inner {
                 db,
-                dir: dir.to_path_buf(),
+                dir: self.dir,
                 disk: options.disk,
                 pruned_blocks: AtomicU64::new(0),
                 pruned_columns: AtomicU64::new(0),
-                _lock: lock,
+                _lock: self.lock,
             }),
         };
         storage.check_identity(identity)?;
@@ -180,19 +190,32 @@ impl Storage {
         Ok(storage)
     }
 
-    /// Removes the database in `dir` with everything in it, and nothing else. Refused while a process has it open.
-    pub fn remove(dir: &Path) -> Result<()> {
-        if !dir.exists() {
-            return Ok(());
-        }
-        let _lock = lock(dir)?;
+    /// Removes the database with everything in it, and nothing else.
+    pub fn remove(&self) -> Result<()> {
         for folder in FOLDERS {
-            let path = dir.join(folder);
+            let path = self.dir.join(folder);
             if path.exists() {
                 fs::remove_dir_all(&path).map_err(io_error("removing", &path))?;
             }
         }
-        files::sync_folder(dir)
+        files::sync_folder(&self.dir)
+    }
+}
+
+impl Storage {
+    /// Opens the database in `dir`, or creates one for `identity`: `claim` and `Claim::open` in one.
+    pub fn open(dir: &Path, identity: &Identity, options: &Options) -> Result<Storage> {
+        Storage::claim(dir)?.open(identity, options)
+    }
+
+    /// Takes the folder `dir`, which is made if it is not there, without looking at the database in it. Refused while a
+    /// process has it (`InUse`).
+    pub fn claim(dir: &Path) -> Result<Claim> {
+        files::create_folder(dir)?;
+        Ok(Claim {
+            lock: lock(dir)?,
+            dir: dir.to_path_buf(),
+        })
     }
 
     /// The folder.

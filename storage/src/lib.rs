@@ -24,7 +24,7 @@ mod states;
 pub use anchors::Anchor;
 pub use blocks::StoredBlock;
 pub use columns::{Sidecar, StoredSidecar};
-pub use db::{Batch, Identity, Options, Storage};
+pub use db::{Batch, Claim, Identity, Options, Storage};
 pub use disk::{DiskLimits, Room, written_bytes};
 pub use error::{Error, Result};
 pub use states::{SavedAs, StateId};

@@ -286,7 +286,7 @@ fn an_open_folder_is_refused_and_a_closed_one_removed() {
     fill(&storage);
     for error in [
         Storage::open(folder.path(), &identity(), &options()).unwrap_err(),
-        Storage::remove(folder.path()).unwrap_err(),
+        Storage::claim(folder.path()).unwrap_err(),
     ] {
         assert!(matches!(error, Error::InUse(_)), "{error}");
         assert!(error.to_string().contains("another process uses"), "{error}");
@@ -300,10 +300,19 @@ fn an_open_folder_is_refused_and_a_closed_one_removed() {
     drop(clone);
     let keys = folder.path().join("pubkeys");
     std::fs::write(&keys, b"not ours").unwrap();
-    Storage::remove(folder.path()).unwrap();
+    let claim = Storage::claim(folder.path()).unwrap();
+    assert!(
+        Storage::open(folder.path(), &identity(), &options()).is_err(),
+        "it is claimed"
+    );
+    claim.remove().unwrap();
     assert!(keys.exists() && !folder.path().join("db").exists());
+    assert_eq!(claim.open(&identity(), &options()).unwrap().head().unwrap(), None);
     assert_eq!(open(folder.path()).head().unwrap(), None);
-    Storage::remove(&folder.path().join("nowhere")).unwrap();
+    Storage::claim(&folder.path().join("nowhere"))
+        .unwrap()
+        .remove()
+        .unwrap();
 }
 
 #[test]

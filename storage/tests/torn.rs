@@ -142,12 +142,8 @@ fn lost_files_are_named() {
     fs::remove_file(newest(lost.path(), 1, is_log).remove(0)).unwrap();
     opens_or_names(lost.path(), "without a log");
     // Resync: nothing stands in the way of a new database.
-    Storage::remove(lost.path()).unwrap();
-    assert_eq!(
-        Storage::open(lost.path(), &identity(), &options())
-            .unwrap()
-            .head()
-            .unwrap(),
-        None
-    );
+    let claim = Storage::claim(lost.path()).unwrap();
+    claim.remove().unwrap();
+    let anew = claim.open(&identity(), &options()).unwrap();
+    assert_eq!(anew.head().unwrap(), None);
 }

@@ -148,10 +148,12 @@ fn import(node: &Node, folder: &Path, made: &Made) -> Vec<Duration> {
 fn show_imports(mut times: Vec<Duration>) {
     times.sort_unstable();
     let ms = |time: Option<&Duration>| time.map_or(0, Duration::as_millis);
+    let all: Duration = times.iter().sum();
     println!(
-        "    a block published and acknowledged: {} ms the median, {} ms the longest",
+        "    a block published and acknowledged: {} ms the median, {} ms the longest; {:.1} blocks a second",
         ms(times.get(times.len() / 2)),
-        ms(times.last())
+        ms(times.last()),
+        times.len() as f64 / all.as_secs_f64().max(f64::MIN_POSITIVE)
     );
 }
 

@@ -1,17 +1,18 @@
 //! Large answers over HTTP: streamed to a file, with a limit on size and silence, and taken up again where they broke off
 //! if the server can.
 
+use crate::tls::Authorities;
 use anyhow::{Context as _, Result, anyhow};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_RANGE, RANGE};
 use hyper::{Request, Response, StatusCode, Uri};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use std::fs::File;
-use std::io::Write;
+use std::io::{Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -63,7 +64,7 @@ pub struct Download {
 
 impl Download {
     /// A server at a URL with http or https. Errors say how it is written, without user and password.
-    pub fn new(url: &str, limits: &Limits) -> Result<Self> {
+    pub fn new(url: &str, authorities: &Authorities, limits: &Limits) -> Result<Self> {
         let uri: Uri = url.parse().context("the checkpoint's URL cannot be read")?;
         let scheme = uri.scheme_str().filter(|scheme| ["http", "https"].contains(scheme));
         let scheme = scheme.context("the checkpoint's URL begins with http:// or https://")?;
@@ -73,13 +74,8 @@ impl Download {
             None => (None, authority),
         };
         let path = uri.path().trim_end_matches('/');
-        let connector = HttpsConnectorBuilder::new()
-            .with_webpki_roots()
-            .https_or_http()
-            .enable_http1()
-            .build();
         Ok(Download {
-            client: Client::builder(TokioExecutor::new()).build(connector),
+            client: Client::builder(TokioExecutor::new()).build(authorities.connector()?),
             base: format!("{scheme}://{host}{path}"),
             login,
             name: host.to_owned(),
@@ -95,38 +91,57 @@ impl Download {
     /// A small answer.
     pub async fn bytes(&self, path: &str, accept: &str, most: u64) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
-        self.all(path, accept, most, &mut Sink::Memory(&mut bytes)).await?;
+        let mut sink = Sink::Memory(&mut bytes);
+        let all = self.all(path, accept, most, &mut sink, Progress::from(0)).await;
+        all.map_err(Failed::why)?;
         Ok(bytes)
     }
 
-    /// A large answer by way of a file, whose name is gone in the end: what it holds lives as long as its handle.
-    pub async fn file(&self, path: &str, accept: &str, most: u64, file: &Path) -> Result<File> {
-        let opened = File::options()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(file);
-        let mut opened = opened.with_context(|| format!("cannot write {}", file.display()))?;
-        let result = self.all(path, accept, most, &mut Sink::File(&mut opened)).await;
-        std::fs::remove_file(file).with_context(|| format!("cannot remove {}", file.display()))?;
+    /// A large answer by way of a file, whose name is gone in the end: what it holds lives as long as its handle. It goes on
+    /// behind what the file holds already, and the file stays where more may come of it: where the server cannot be
+    /// reached, or the work is given up.
+    pub(super) async fn file(&self, path: &str, accept: &str, most: u64, file: &Path) -> Result<File, Failed> {
+        let mut options = File::options();
+        options.read(true).write(true).create(true).truncate(false).mode(0o600);
+        let opened = options.open(file).and_then(|mut opened| {
+            let length = opened.seek(SeekFrom::End(0))?;
+            Ok((opened, length))
+        });
+        let opened = opened.with_context(|| format!("cannot write {}", file.display()));
+        let (mut opened, length) = opened.map_err(Failed::Final)?;
+        let progress = Progress::from(length);
+        let result = self
+            .all(path, accept, most, &mut Sink::File(&mut opened), progress)
+            .await;
+        if !matches!(result, Err(Failed::Broken(_))) {
+            let removed = std::fs::remove_file(file);
+            removed
+                .with_context(|| format!("cannot remove {}", file.display()))
+                .map_err(Failed::Final)?;
+        }
         result.map(|()| opened)
     }
 
     /// Asks until all has come, going on where a connection broke.
-    async fn all(&self, path: &str, accept: &str, most: u64, sink: &mut Sink<'_>) -> Result<()> {
-        let mut progress = Progress::new();
+    async fn all(
+        &self,
+        path: &str,
+        accept: &str,
+        most: u64,
+        sink: &mut Sink<'_>,
+        mut progress: Progress,
+    ) -> Result<(), Failed> {
         let mut attempts = 0;
         loop {
             let before = progress.received;
             match self.part(path, accept, most, sink, &mut progress).await {
                 Ok(()) => return Ok(()),
-                Err(Failed::Final(why)) => return Err(why),
+                Err(Failed::Final(why)) => return Err(Failed::Final(why)),
                 Err(Failed::Broken(why)) => {
                     attempts = if progress.received > before { 1 } else { attempts + 1 };
                     if attempts >= self.limits.attempts {
-                        return Err(why.context(format!("{} fails again and again", self.name)));
+                        let why = why.context(format!("{} fails again and again", self.name));
+                        return Err(Failed::Broken(why));
                     }
                     tracing::warn!("{}: {why:#}; trying again", self.name);
                     tokio::time::sleep(self.limits.pause).await;
@@ -156,7 +171,7 @@ impl Download {
             .map_err(|error| Failed::Final(anyhow!(error)))?;
         let response = tokio::time::timeout(self.limits.silence, self.client.request(request)).await;
         let response = response.map_err(|_| self.silent())?;
-        let response = response.map_err(|error| Failed::Broken(anyhow!("it cannot be reached: {}", chain(&error))))?;
+        let response = response.map_err(|error| self.unreached(&chain(&error)))?;
         let expected = self.take_head(&response, most, sink, progress)?;
         progress.expected = expected;
         self.take_body(response.into_body(), most, sink, progress).await?;
@@ -193,14 +208,14 @@ impl Download {
                 if progress.received > 0 {
                     tracing::info!("{} does not go on where it broke off: from the start again", self.name);
                     sink.restart().map_err(Failed::Final)?;
-                    *progress = Progress::new();
+                    *progress = Progress::from(0);
                 }
                 length
             }
             // It has not what it had, or does not like being asked for a part: from the start again.
             StatusCode::RANGE_NOT_SATISFIABLE => {
                 sink.restart().map_err(Failed::Final)?;
-                progress.received = 0;
+                *progress = Progress::from(0);
                 return Err(Failed::Broken(anyhow!("it has no such part")));
             }
             status if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
@@ -256,17 +271,37 @@ impl Download {
         }
     }
 
+    fn unreached(&self, why: &str) -> Failed {
+        if why.contains("certificate") {
+            return Failed::Final(anyhow!(
+                "{} is not trusted: {why}; name the authority that has made its certificate by --tls-ca FILE, or ask \
+                 another server",
+                self.name
+            ));
+        }
+        Failed::Broken(anyhow!("it cannot be reached: {why}"))
+    }
+
     fn silent(&self) -> Failed {
         Failed::Broken(anyhow!("nothing came for {} seconds", self.limits.silence.as_secs()))
     }
 }
 
 /// Why a request did not bring all.
-enum Failed {
+#[derive(Debug)]
+pub(super) enum Failed {
     /// Asking again may help.
     Broken(anyhow::Error),
     /// It would not.
     Final(anyhow::Error),
+}
+
+impl Failed {
+    pub(super) fn why(self) -> anyhow::Error {
+        match self {
+            Failed::Broken(why) | Failed::Final(why) => why,
+        }
+    }
 }
 
 /// Where bytes go.
@@ -289,7 +324,7 @@ impl Sink<'_> {
             Sink::Memory(bytes) => bytes.clear(),
             Sink::File(file) => {
                 file.set_len(0).context("cannot clear the checkpoint's file")?;
-                std::io::Seek::rewind(file).context("cannot rewind the checkpoint's file")?;
+                file.rewind().context("cannot rewind the checkpoint's file")?;
             }
         }
         Ok(())
@@ -297,17 +332,22 @@ impl Sink<'_> {
 }
 
 struct Progress {
+    /// Bytes that are here.
     received: u64,
+    /// Those of them that were here before.
+    before: u64,
     expected: Option<u64>,
     since: Instant,
     told: Instant,
 }
 
 impl Progress {
-    fn new() -> Self {
+    /// Behind so many bytes.
+    fn from(received: u64) -> Self {
         let now = Instant::now();
         Progress {
-            received: 0,
+            received,
+            before: received,
             expected: None,
             since: now,
             told: now,
@@ -317,7 +357,7 @@ impl Progress {
     /// Bytes a second.
     fn rate(&self) -> u64 {
         let seconds = self.since.elapsed().as_secs().max(1);
-        self.received / seconds
+        (self.received - self.before) / seconds
     }
 
     fn is_slow(&self, limits: &Limits) -> bool {

@@ -7,6 +7,8 @@
 mod fetch;
 mod http;
 #[cfg(test)]
+mod resume_tests;
+#[cfg(test)]
 mod tests;
 mod wss;
 

@@ -1,6 +1,7 @@
 //! Checkpoints that are wrong, and servers that are.
 
 use super::*;
+use crate::tls::Authorities;
 use consensus::Fork;
 use consensus::constants::FAR_FUTURE_EPOCH;
 use consensus::preset::SLOTS_PER_EPOCH;
@@ -14,16 +15,16 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 const GENESIS_ROOT: Root = Bytes([0x42; 32]);
-const SLOT: Slot = 40 * SLOTS_PER_EPOCH;
+pub(super) const SLOT: Slot = 40 * SLOTS_PER_EPOCH;
 
-fn config() -> Config {
+pub(super) fn config() -> Config {
     Config::standard().with_forks_at_genesis(Fork::Altair)
 }
 
 /// A checkpoint as bytes.
-struct Pair {
-    state: Vec<u8>,
-    block: Vec<u8>,
+pub(super) struct Pair {
+    pub(super) state: Vec<u8>,
+    pub(super) block: Vec<u8>,
 }
 
 impl Pair {
@@ -40,7 +41,7 @@ fn checkpoint(change: impl FnOnce(&mut BeaconState)) -> Pair {
     checkpoint_at(SLOT, change)
 }
 
-fn checkpoint_at(slot: Slot, change: impl FnOnce(&mut BeaconState)) -> Pair {
+pub(super) fn checkpoint_at(slot: Slot, change: impl FnOnce(&mut BeaconState)) -> Pair {
     let (fork, config) = (Fork::Altair, config());
     let mut block = BeaconBlock::new(fork);
     block.slot = slot;
@@ -260,7 +261,7 @@ async fn answer(
     }
 }
 
-fn limits() -> Limits {
+pub(super) fn limits() -> Limits {
     Limits {
         silence: Duration::from_secs(20),
         attempts: 3,
@@ -271,10 +272,10 @@ fn limits() -> Limits {
     }
 }
 
-struct Folder(PathBuf);
+pub(super) struct Folder(pub(super) PathBuf);
 
 impl Folder {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let folder = std::env::temp_dir().join(format!("wren-checkpoint-{}-{count}", std::process::id()));
@@ -301,7 +302,9 @@ async fn a_download_goes_on_where_it_broke_off() {
         let folder = Folder::new();
         let raw = checkpoint(|_| {});
         let (url, count) = serve(raw, spec.clone(), manner).await;
-        let fetched = fetch(&url, &config(), &folder.0, &limits()).await.unwrap();
+        let fetched = fetch(&url, &Authorities::default(), &config(), &folder.0, &limits())
+            .await
+            .unwrap();
         assert_eq!(fetched.block, good.block);
         assert_eq!(fetched.state.length(), len as u64);
         let state = fetched.state.decode(&config()).unwrap();
@@ -317,7 +320,9 @@ async fn a_server_that_does_not_behave_is_given_up_with_a_sentence() {
     let ask = async |manner, limits: Limits| {
         let folder = Folder::new();
         let (url, _) = serve(checkpoint(|_| {}), spec.clone(), manner).await;
-        let error = fetch(&url, &config(), &folder.0, &limits).await.unwrap_err();
+        let error = fetch(&url, &Authorities::default(), &config(), &folder.0, &limits)
+            .await
+            .unwrap_err();
         format!("{error:#}")
     };
     let endless = ask(Manner::Endless, limits()).await;
@@ -339,14 +344,17 @@ async fn a_server_that_does_not_behave_is_given_up_with_a_sentence() {
     };
     let trickle = ask(Manner::Falls(10), slow).await;
     assert!(trickle.contains("bytes a second"), "{trickle}");
-    let download = Download::new("http://127.0.0.1:1", &quick).unwrap();
+    let download = Download::new("http://127.0.0.1:1", &Authorities::default(), &quick).unwrap();
     let refused = download.bytes("/", "*/*", 1).await.unwrap_err();
     assert!(format!("{refused:#}").contains("cannot be reached"), "{refused:#}");
     for wrong in ["127.0.0.1:5052", "ftp://host", "http://", "nonsense with spaces"] {
-        assert!(Download::new(wrong, &limits()).is_err(), "{wrong}");
+        assert!(
+            Download::new(wrong, &Authorities::default(), &limits()).is_err(),
+            "{wrong}"
+        );
     }
     assert_eq!(
-        Download::new("http://user:secret@host/path/", &limits())
+        Download::new("http://user:secret@host/path/", &Authorities::default(), &limits())
             .unwrap()
             .name(),
         "host"
@@ -360,7 +368,7 @@ async fn a_server_with_another_fork_schedule_is_refused_in_plain_words() {
         spec[key] = value;
         let folder = Folder::new();
         let (url, count) = serve(checkpoint(|_| {}), spec, Manner::Honest).await;
-        let fetched = fetch(&url, &config(), &folder.0, &limits()).await;
+        let fetched = fetch(&url, &Authorities::default(), &config(), &folder.0, &limits()).await;
         assert_eq!(
             fetched.is_ok(),
             count.load(Ordering::Relaxed) > 0,

@@ -2,12 +2,13 @@
 
 use super::unix_ms;
 use super::words::{Ahead, Weight, of_certificate, parse_http_date};
+use crate::tls::Authorities;
 use anyhow::{Context as _, Result};
 use http_body_util::Empty;
 use hyper::body::Bytes;
 use hyper::header::DATE;
 use hyper::{Request, Uri};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
@@ -43,8 +44,13 @@ pub(super) struct Answer {
 }
 
 impl Server {
-    /// The server of a URL with http or https. Errors say how it is written.
+    /// The server of a URL with http or https, by the usual authorities. Errors say how it is written.
     pub fn new(url: &str) -> Result<Self> {
+        Server::trusting(url, &Authorities::default())
+    }
+
+    /// The same by these authorities.
+    pub fn trusting(url: &str, authorities: &Authorities) -> Result<Self> {
         let uri: Uri = url.parse().ok().context("the address cannot be read")?;
         let scheme = uri.scheme_str().filter(|scheme| ["http", "https"].contains(scheme));
         let scheme = scheme.context("the address begins with http:// or https://")?;
@@ -55,13 +61,8 @@ impl Server {
         let host = plain.host().unwrap_or_default();
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         let port = plain.port_u16().unwrap_or(if scheme == "https" { 443 } else { 80 });
-        let connector = HttpsConnectorBuilder::new()
-            .with_webpki_roots()
-            .https_or_http()
-            .enable_http1()
-            .build();
         Ok(Server {
-            client: Client::builder(TokioExecutor::new()).build(connector),
+            client: Client::builder(TokioExecutor::new()).build(authorities.connector()?),
             uri: plain,
             host,
             port,

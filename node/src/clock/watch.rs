@@ -8,6 +8,7 @@ use super::words::{Ahead, Judgement, Weight, Words, difference};
 use super::{Clock, unix_ms};
 use crate::network::peer::Peers;
 use crate::stop::Stop;
+use crate::tls::Authorities;
 use consensus::types::Slot;
 use futures_util::future::join_all;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -44,9 +45,12 @@ pub struct Sources {
 
 impl Sources {
     /// The kernel, and the servers at these addresses; one that is no address is refused where it is used.
-    pub fn of<'a>(urls: impl IntoIterator<Item = &'a str>) -> Self {
+    pub fn of<'a>(urls: impl IntoIterator<Item = &'a str>, authorities: &Authorities) -> Self {
+        let servers = urls
+            .into_iter()
+            .filter_map(|url| Server::trusting(url, authorities).ok());
         Sources {
-            servers: urls.into_iter().filter_map(|url| Server::new(url).ok()).collect(),
+            servers: servers.collect(),
             kernel: crypto::kernel::clock_is_synchronised,
             again: ASK_AGAIN,
         }
