@@ -5,6 +5,7 @@
 
 mod api;
 mod blobs;
+mod branches;
 mod chain;
 mod discovery;
 mod engine;

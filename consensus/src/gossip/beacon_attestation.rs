@@ -48,7 +48,7 @@ fn check_place(
     let committees_per_slot = gossip.check_committee_index(data, index)?;
     if let Some(count) = committees_per_slot {
         let expected_subnet = compute_subnet_for_attestation(gossip.config(), count, data.slot, index);
-        reject_unless(expected_subnet == subnet_id, "attestation is for wrong subnet")?;
+        gossip.by_committees(expected_subnet == subnet_id, "attestation is for wrong subnet")?;
     }
     gossip.check_vote_time(data, fork, &TIME_REASONS)
 }
@@ -60,7 +60,7 @@ fn rules(gossip: &mut Gossip, attestation: &Attestation, subnet_id: SubnetID) ->
     check_place(gossip, data, fork, data.index, subnet_id)?;
     reject_unless(bits.count_ones() == 1, "attestation is not unaggregated")?;
     let committee = gossip.committee(data.slot, data.index)?;
-    reject_unless(
+    gossip.by_committees(
         bits.len() == committee.len(),
         "aggregation bits length does not match committee size",
     )?;
@@ -76,7 +76,9 @@ fn rules(gossip: &mut Gossip, attestation: &Attestation, subnet_id: SubnetID) ->
         data: *data,
         signature: attestation.signature,
     };
-    gossip.check_indexed_attestation("invalid attestation signature", &indexed_attestation)?;
+    if gossip.committees_known {
+        gossip.check_indexed_attestation("invalid attestation signature", &indexed_attestation)?;
+    }
     gossip.check_vote_block(data, fork)?;
     gossip.marks.push(mark);
     Ok(())
@@ -92,7 +94,7 @@ fn single_rules(gossip: &mut Gossip, attestation: &SingleAttestation, subnet_id:
         .committee(data.slot, committee_index)?
         .iter()
         .any(|member| u64::from(*member) == attester_index);
-    reject_unless(is_member, "attester is not a member of the committee")?;
+    gossip.by_committees(is_member, "attester is not a member of the committee")?;
     let mark = Mark::Attestation {
         target_epoch: data.target.epoch,
         attester_index,

@@ -107,6 +107,11 @@ pub struct Gossip<'a> {
     pub seen: &'a Seen,
     /// The head state, moved on to about the current epoch and prepared; the spec's `state`.
     pub state: &'a State,
+    /// Whether a vote's committees are those of `state`. They may be others where the block that is voted for is not
+    /// known: a branch that left two epochs ago has its own shuffling. What the committees decide then rejects nobody, and
+    /// signatures of many, which they decide on too, are not looked at; the block is unknown, so that the vote is ignored
+    /// in any case.
+    pub committees_known: bool,
     /// Unix time in milliseconds.
     pub current_time_ms: u64,
     /// Config, keys, and what to do with signatures.
@@ -129,6 +134,7 @@ impl<'a> Gossip<'a> {
             view,
             seen,
             state,
+            committees_known: true,
             current_time_ms,
             ctx,
             marks: Vec::new(),

@@ -24,8 +24,17 @@ impl Gossip<'_> {
             .knows_committees(epoch)
             .then(|| get_committee_count_per_slot(self.state, epoch));
         let limit = count.unwrap_or(MAX_COMMITTEES_PER_SLOT);
-        reject_unless(index < limit, "committee index out of range")?;
+        self.by_committees(index < limit, "committee index out of range")?;
         Ok(count)
+    }
+
+    /// A rule about the committees: rejects where they are known to be the state's.
+    pub(super) fn by_committees(&self, holds: bool, why: &'static str) -> Checked {
+        if self.committees_known {
+            reject_unless(holds, why)
+        } else {
+            ignore_unless(holds, why)
+        }
     }
 
     /// Whether votes of that slot are passed on now, and are for the epoch that they say.

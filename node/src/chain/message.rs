@@ -1,12 +1,15 @@
 //! Votes and operations, from the Beacon API or from gossip: checked in batches on workers by the rules of their topic,
 //! entered by the chain thread.
 
+use super::committees::Committees;
 use super::handle::{Chain, Event};
 use super::import::needed_for_vote;
 use super::intake::Want;
 use super::snapshot::Snapshot;
 use crate::pools::Entry;
 use crate::work::{Busy, Lane};
+use consensus::State;
+use consensus::duties::attestation_of_single;
 use consensus::fork_choice::{AttestationAction, ValidAttestation, View};
 use consensus::gossip::{
     Gossip, Mark, Seen, Verdict, validate_attester_slashing_gossip, validate_beacon_aggregate_and_proof_gossip,
@@ -169,10 +172,17 @@ pub(crate) fn check(snapshot: &Arc<Snapshot>, now_ms: u64, messages: Vec<Arc<Mes
     let mut checked = Vec::with_capacity(messages.len());
     let mut sets = Vec::new();
     let mut owners = Vec::new();
+    let mut committees = Vec::with_capacity(checked.capacity());
     for (place, message) in messages.into_iter().enumerate() {
+        committees.push(Committees::of(snapshot, &message, committees.last()));
+        let of_vote = &committees[place];
         let ctx = Context::collecting(snapshot.view.config(), &snapshot.keys);
-        let mut gossip = Gossip::new(snapshot.as_ref(), &seen, &snapshot.ahead.state, now_ms, ctx);
-        let verdict = apply_rules(&mut gossip, &message);
+        let mut gossip = Gossip::new(snapshot.as_ref(), &seen, of_vote.state(snapshot), now_ms, ctx);
+        gossip.committees_known = of_vote.are_known();
+        let verdict = match of_vote.refusal() {
+            Some(refusal) => refusal,
+            None => apply_rules(&mut gossip, &message),
+        };
         for (why, set) in gossip.take_collected() {
             sets.push(set);
             owners.push((place, why));
@@ -194,10 +204,14 @@ pub(crate) fn check(snapshot: &Arc<Snapshot>, now_ms: u64, messages: Vec<Arc<Mes
             checked[place].marks.clear();
         }
     }
-    for checked in &mut checked {
+    for (checked, committees) in checked.iter_mut().zip(&committees) {
         if checked.verdict == Verdict::Accept {
-            checked.effect = effect_of(snapshot, &checked.message);
-            checked.entry = Entry::of(&checked.message, &snapshot.ahead.state).ok();
+            let state = committees.state(snapshot);
+            checked.effect = effect_of(snapshot, state, &checked.message);
+            // Pools are for blocks on the head, which cannot hold votes of other committees.
+            if committees.are_of_head() {
+                checked.entry = Entry::of(&checked.message, state).ok();
+            }
         }
     }
     checked
@@ -222,11 +236,11 @@ fn apply_rules(gossip: &mut Gossip, message: &Message) -> Verdict {
 }
 
 /// What an accepted message changes in the fork choice. Its signatures have been checked.
-fn effect_of(snapshot: &Snapshot, message: &Message) -> Effect {
+fn effect_of(snapshot: &Snapshot, state: &State, message: &Message) -> Effect {
     match message {
-        Message::SingleAttestation(single, _) => match aggregate_of_one(snapshot, single) {
-            Some(attestation) => votes(snapshot, &attestation),
-            None => Effect::None,
+        Message::SingleAttestation(single, _) => match attestation_of_single(state, single) {
+            Ok(attestation) => votes(snapshot, &attestation),
+            Err(_) => Effect::None,
         },
         Message::Attestation(attestation, _) => votes(snapshot, attestation),
         Message::Aggregate(aggregate) => votes(snapshot, &aggregate.message.aggregate),
@@ -237,11 +251,6 @@ fn effect_of(snapshot: &Snapshot, message: &Message) -> Effect {
         }
         _ => Effect::None,
     }
-}
-
-/// A single vote as an attestation of its committee.
-fn aggregate_of_one(snapshot: &Snapshot, single: &SingleAttestation) -> Option<Attestation> {
-    consensus::duties::attestation_of_single(&snapshot.ahead.state, single).ok()
 }
 
 /// The votes of an attestation whose signature is valid.

@@ -2,6 +2,7 @@
 
 mod actor;
 mod budget;
+mod committees;
 mod data;
 mod handle;
 mod import;

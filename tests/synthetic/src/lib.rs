@@ -70,6 +70,11 @@ pub fn cpu_ms() -> f64 {
     cpu_time::ThreadTime::now().as_duration().as_secs_f64() * 1e3
 }
 
+/// The same of all threads of this process.
+pub fn process_cpu_ms() -> f64 {
+    cpu_time::ProcessTime::now().as_duration().as_secs_f64() * 1e3
+}
+
 /// A repeatable stream of numbers that look random (splitmix64).
 #[derive(Clone, Debug)]
 pub struct Numbers(u64);

@@ -25,6 +25,7 @@ class Beacon:
     def __init__(self, name, port):
         self.name = name
         self.url = f"http://127.0.0.1:{port}"
+        self.open = urllib.request.urlopen
 
     def _ask(self, path, body=None):
         headers = {"Accept": "application/json"}
@@ -33,7 +34,7 @@ class Beacon:
             body = json.dumps(body).encode()
         request = urllib.request.Request(self.url + path, data=body, headers=headers)
         try:
-            with urllib.request.urlopen(request, timeout=WITHIN) as answer:
+            with self.open(request, timeout=WITHIN) as answer:
                 return json.load(answer)["data"]
         except urllib.error.HTTPError as error:
             said = error.read(500).decode(errors="replace")
