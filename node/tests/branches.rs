@@ -6,6 +6,7 @@ use consensus::constants::{DOMAIN_AGGREGATE_AND_PROOF, DOMAIN_SELECTION_PROOF};
 use consensus::duties::compute_subnet_for_attestation;
 use consensus::gossip::Verdict;
 use consensus::helpers::accessors::{get_beacon_committee, get_committee_count_per_slot};
+use consensus::keys::Keys;
 use consensus::preset::SLOTS_PER_EPOCH;
 use consensus::signing::{get_domain, signing_root_of};
 use consensus::ssz::{BitList, Bytes, Ssz};
@@ -43,6 +44,7 @@ async fn begin(config: &consensus::Config, state: State, storage: Storage) -> Ru
     let engine = DevEngine::new(config, state.genesis_time, &state.genesis_validators_root, options).unwrap();
     let parts = Parts {
         config: Arc::new(config.clone()),
+        keys: Keys::of(&state).unwrap(),
         anchor: Anchor::genesis(state).unwrap(),
         storage,
         engine: Arc::new(Engine::Dev(Arc::new(engine))),
