@@ -233,7 +233,7 @@ impl Shared {
                     break;
                 }
                 if path.is_empty() {
-                    path = line.split(' ').nth(1)?.to_owned();
+                    line.split(' ').nth(1)?.clone_into(&mut path);
                 }
                 if let Some(range) = line.strip_prefix("range: bytes=") {
                     from = range.split('-').next()?.parse().ok()?;

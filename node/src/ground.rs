@@ -146,10 +146,8 @@ pub(crate) async fn find_start(
     let found = if let Some(anchor) = stored.map(Anchor::stored).transpose()?.flatten() {
         Found::Stored(anchor)
     } else if let Some(source) = &wanted.checkpoint {
-        let loaded = stop
-            .unless(load_checkpoint(source, authorities, config, root, ground.folder()))
-            .await;
-        Found::Checkpoint(Box::new(loaded??))
+        let loading = Box::pin(load_checkpoint(source, authorities, config, root, ground.folder()));
+        Found::Checkpoint(Box::new(stop.unless(loading).await??))
     } else {
         let Some(genesis) = genesis else {
             bail!(

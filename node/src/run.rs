@@ -219,7 +219,7 @@ pub async fn start_within(parts: Parts, memory: Memory, stop: Stop) -> Result<Ru
         stop.clone(),
     ));
     if let Ok(replayed) = stop
-        .unless(replay(&chain, &parts.storage, parts.anchor.block.slot))
+        .unless(Box::pin(replay(&chain, &parts.storage, parts.anchor.block.slot)))
         .await
     {
         replayed?;
