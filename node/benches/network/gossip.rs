@@ -9,6 +9,7 @@ use consensus::constants::DOMAIN_BEACON_ATTESTER;
 use consensus::duties::compute_subnet_for_attestation;
 use consensus::gossip::Verdict;
 use consensus::helpers::accessors::{get_beacon_committee, get_committee_count_per_slot};
+use consensus::keys::Keys;
 use consensus::signing::{get_domain, signing_root_of};
 use consensus::ssz::{Bytes, Ssz};
 use consensus::types::{AttestationData, Checkpoint, SingleAttestation, Slot};
@@ -100,6 +101,7 @@ async fn node(validators: u64, folder: &Path) -> Running {
     let storage = Storage::open(&folder.join("db"), &Identity::of(root), &storage::Options::default());
     let parts = Parts {
         config: Arc::new(config),
+        keys: Keys::of(&state).expect("the keys are valid"),
         anchor: Anchor::genesis(state).expect("it is a genesis"),
         storage: storage.expect("the folder can be written"),
         engine: Arc::new(Engine::Dev(Arc::new(engine))),
