@@ -66,13 +66,13 @@ impl Limits {
     fn command(&self, program: &Path, folder: &Path, log: &Path) -> Command {
         let output = File::options().create(true).append(true).open(log);
         let groups = [&self.memory, &self.cpu].into_iter().flatten();
-        let into: String = groups
+        let into: Vec<String> = groups
             .map(|group| format!("echo $$ > {}/cgroup.procs && ", group.display()))
             .collect();
         let mut command = Command::new("sh");
         command
             .current_dir(folder)
-            .args(["-c", &format!("{into}exec \"$0\" \"$@\"")])
+            .args(["-c", &format!("{}exec \"$0\" \"$@\"", into.concat())])
             .arg(program);
         command
             .stdin(Stdio::null())
