@@ -17,7 +17,6 @@ use node::production::payload_attributes;
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use synthetic::{EPOCH, Shape, Votes, first_secret_key, fulu_state, signed_block_with};
 
@@ -135,31 +134,6 @@ fn write_keys(folder: &Path, state: &State) {
     // Every thousandth, since those beside each other are alike.
     let keys: Vec<GenesisKey> = active.step_by(1000).take(CLIENT_KEYS).map(key).collect();
     write_keystores(&folder.join("keys-of-client"), &keys).expect("the folder is new");
-}
-
-/// Imports the keystores as `wren keys import` does, with an empty history, since they are active on the chain.
-pub(super) fn import_keys(program: &Path, folder: &Path) {
-    let root = fs::read_to_string(folder.join("network/genesis_validators_root.txt")).expect("it was written");
-    let metadata = format!(
-        r#"{{"interchange_format_version":"5","genesis_validators_root":"{}"}}"#,
-        root.trim()
-    );
-    let history = format!(r#"{{"metadata":{metadata},"data":[]}}"#);
-    fs::write(folder.join("history.json"), history).expect("there is room");
-    let mut command = Command::new(program);
-    command
-        .current_dir(folder)
-        .args(["keys", "import", "keys-of-client", "--slashing-history", "history.json"]);
-    command.args([
-        "--password-file",
-        "keys-of-client/password.txt",
-        "--network",
-        "network",
-        "--datadir",
-        "data",
-    ]);
-    let done = command.output().expect("the program can be started");
-    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
 }
 
 /// The folder of `--network`. Its genesis state tells the chain alone: nobody starts there.

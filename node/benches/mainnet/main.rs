@@ -57,7 +57,7 @@ fn bench(program: &Path, folder: &Path, made: &Made, limits: &Limits) {
     let node = Node::start(program, folder, limits, port, &checkpoint);
     let started = serve(&node, made, made.first);
     node.phase("start from the checkpoint, to the first duty served", started, limits);
-    chain::import_keys(program, folder);
+    process::import_keys(program, folder);
     let client = Node::start_client(program, folder, limits, &node);
     let begun = Instant::now();
     let times = import(&node, folder, made);

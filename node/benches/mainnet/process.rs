@@ -115,6 +115,31 @@ fn group(kind: &str, limits: &[(&str, u64)]) -> Option<PathBuf> {
     Some(group)
 }
 
+/// Imports the keystores as `wren keys import` does, with an empty history, since they are active on the chain.
+pub(super) fn import_keys(program: &Path, folder: &Path) {
+    let root = fs::read_to_string(folder.join("network/genesis_validators_root.txt")).expect("it was written");
+    let metadata = format!(
+        r#"{{"interchange_format_version":"5","genesis_validators_root":"{}"}}"#,
+        root.trim()
+    );
+    let history = format!(r#"{{"metadata":{metadata},"data":[]}}"#);
+    fs::write(folder.join("history.json"), history).expect("there is room");
+    let mut command = Command::new(program);
+    command
+        .current_dir(folder)
+        .args(["keys", "import", "keys-of-client", "--slashing-history", "history.json"]);
+    command.args([
+        "--password-file",
+        "keys-of-client/password.txt",
+        "--network",
+        "network",
+        "--datadir",
+        "data",
+    ]);
+    let done = command.output().expect("the program can be started");
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+}
+
 /// A port that nobody listens on.
 pub(super) fn free_port() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("there is a port");
