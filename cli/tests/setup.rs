@@ -395,3 +395,69 @@ fn a_public_network_needs_a_fee_recipient_and_a_checkpoint() {
         &["execution", "dev-engine is for local chains"],
     );
 }
+
+/// Keys that sign in another client do not come in; with that stopped and their history they do.
+#[cfg(feature = "minimal")]
+#[test]
+fn keys_that_sign_elsewhere_are_refused() {
+    use super::chain::{Chain, stop};
+    let chain = Chain::new("setup-elsewhere", &[]);
+    let (node, client) = (chain.node(), chain.client());
+    chain.wait_slot(12);
+    let (answers, config) = (chain.path("answers.toml"), chain.path("wren.toml"));
+    let write = |more: &str| {
+        let keys = chain.path("network/keys-0");
+        let text = format!(
+            "network = \"{}\"\ndatadir = \"{}\"\ndev-engine = true\nsuggested-fee-recipient = \"{FEES}\"\nbeacon-nodes = \"http://{}\"\nkeystores = \"{keys}\"\npassword-file = \"{keys}/password.txt\"\n{more}",
+            chain.path("network"),
+            chain.path("second"),
+            chain.api
+        );
+        fs::write(&answers, text).unwrap();
+    };
+    let setup = || {
+        let place = [
+            "--answers",
+            &answers,
+            "--config-file",
+            &config,
+            "--time-server",
+            "127.0.0.1:1",
+        ];
+        let output = wren(&[&["setup"], &place[..]].concat(), b"");
+        let said = String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap();
+        (output.status.code(), said)
+    };
+    // A node that does not answer leaves it open, which is not what is tried here.
+    let known = |said: &str| !said.contains("is not known") && !said.contains("is not told");
+    write("new-keys = true\n");
+    let (code, said) = setup();
+    assert_eq!(code, Some(7), "{said}");
+    assert!(said.contains("signs elsewhere") && known(&said), "{said}");
+    assert!(!fs::exists(chain.path("second")).unwrap(), "nothing was made");
+
+    // The remedy as it stands: that client is stopped for good, its history given, two epochs waited.
+    stop(client);
+    let history = chain.path("history.json");
+    super::wren_ok(&[
+        "slashing",
+        "export",
+        "--output",
+        &history,
+        "--datadir",
+        &chain.path("data"),
+    ]);
+    write(&format!("slashing-history = \"{history}\"\n"));
+    super::chain::wait_until("the keys to be silent", || setup().0 == Some(0));
+    assert_eq!(fs::read_dir(chain.path("second/validator/keys")).unwrap().count(), 16);
+    let listed = super::wren_ok(&[
+        "keys",
+        "list",
+        "--datadir",
+        &chain.path("second"),
+        "--beacon-nodes",
+        &format!("http://{}", chain.api),
+    ]);
+    assert!(listed.contains("last attestation: source"), "{listed}");
+    stop(node);
+}

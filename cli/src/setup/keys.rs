@@ -232,7 +232,7 @@ fn look(
             Err(error) => return Ok(vec![unknown(&error.to_string())]),
         }
     }
-    let now = since(beacon.genesis.genesis_time) / epoch.max(1);
+    let now = || since(beacon.genesis.genesis_time) / epoch.max(1);
     let live = seen_signing(&beacon, now, &found);
     let mut lines: Vec<Line> = keys
         .iter()
@@ -247,7 +247,7 @@ fn look(
             NAME,
             format!("whether they sign elsewhere is not known ({why}): stop every other client that has them"),
         )),
-        Ok(live) => lines.extend(live.iter().map(|info| elsewhere(info, now, epoch, &beacon))),
+        Ok(live) => lines.extend(live.iter().map(|info| elsewhere(info, now(), epoch, &beacon))),
     }
     Ok(lines)
 }
@@ -279,7 +279,20 @@ fn of_key(key: &BLSPubkey, info: Option<&ValidatorInfo>) -> Line {
 }
 
 /// Those of the validators that a node has seen signing in this epoch or the one before.
-fn seen_signing(beacon: &Beacon, now: u64, found: &[ValidatorInfo]) -> Result<Vec<ValidatorInfo>, String> {
+fn seen_signing(beacon: &Beacon, now: impl Fn() -> u64, found: &[ValidatorInfo]) -> Result<Vec<ValidatorInfo>, String> {
+    // A node knows two epochs. Where the next one has begun while it was asked, it is asked again, of the new ones; twice at
+    // most, as that is chance, while a node that takes an epoch for each answer will not do better.
+    for _ in 0..2 {
+        let epoch = now();
+        let answer = seen_signing_at(beacon, epoch, found);
+        if answer.is_ok() || now() == epoch {
+            return answer;
+        }
+    }
+    seen_signing_at(beacon, now(), found)
+}
+
+fn seen_signing_at(beacon: &Beacon, now: u64, found: &[ValidatorInfo]) -> Result<Vec<ValidatorInfo>, String> {
     let active: Vec<&ValidatorInfo> = found.iter().filter(|info| info.status.is_active()).collect();
     let mut seen = Vec::new();
     for some in active.chunks(ASKED_AT_ONCE) {
