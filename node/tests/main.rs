@@ -6,6 +6,7 @@
 mod api;
 mod blobs;
 mod chain;
+mod decoders;
 mod discovery;
 mod engine;
 mod finality;
