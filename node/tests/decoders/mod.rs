@@ -217,7 +217,7 @@ fn requests_and_answers_of_any_bytes() {
     }
     // Frames alone: what follows the length.
     let mut framed = Vec::new();
-    write_payload(&[1; 1 << 16], &mut framed);
+    write_payload(&vec![1; 1 << 16], &mut framed);
     try_around(reqresp::check, &[0, 3], &framed[3..], "a payload");
 }
 
