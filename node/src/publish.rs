@@ -1,7 +1,7 @@
 //! A block that a validator client publishes, with its blobs: made into what goes out and is kept.
 
 use crate::api::Network;
-use crate::chain::{Chain, Imported, NewBlock, Snapshot, Source};
+use crate::chain::{Chain, ChainEvent, Imported, NewBlock, Snapshot, Source};
 use crate::network::peer::Outgoing;
 use crate::production::{Sidecars, blob_sidecars, column_sidecars};
 use crate::work::{Busy, Lane};
@@ -9,6 +9,7 @@ use consensus::das::compute_cells_with_proofs;
 use consensus::gossip::{Gossip, Seen, Verdict, validate_beacon_block_gossip};
 use consensus::helpers::misc::compute_epoch_at_slot;
 use consensus::signing::Context;
+use consensus::ssz::Ssz as _;
 use consensus::types::{Blob, KZGProof, SignedBeaconBlock};
 use consensus::{Fork, Invalid};
 use std::sync::Arc;
@@ -31,13 +32,18 @@ pub async fn publish_block(
     let snapshot = chain.snapshot();
     let made = chain.work().run(Lane::Produce, move || {
         let sidecars = sidecars_of(fork, &block, blobs, &kzg_proofs)?;
-        let passes = early && !has_rival(&snapshot, &block) && passes_gossip(&snapshot, received_ms, &block);
-        Ok::<_, Invalid>((block, sidecars, passes))
+        let passes = !has_rival(&snapshot, &block) && passes_gossip(&snapshot, received_ms, &block);
+        let root = passes.then(|| block.message.hash_tree_root(fork));
+        Ok::<_, Invalid>((block, sidecars, root))
     });
-    let (block, sidecars, passes) = match made.await? {
+    let (block, sidecars, passed) = match made.await? {
         Ok(made) => made,
         Err(why) => return Ok(Imported::Rejected(why)),
     };
+    if let Some(root) = passed {
+        let slot = block.message.slot;
+        chain.publish_event(ChainEvent::BlockGossip { slot, root });
+    }
     let mut new = NewBlock {
         block: Arc::new(block),
         columns: Vec::new(),
@@ -50,7 +56,7 @@ pub async fn publish_block(
         Sidecars::Blobs(blobs) => new.blobs = blobs.into_iter().map(Arc::new).collect(),
         Sidecars::Columns(columns) => new.columns = columns.into_iter().map(Arc::new).collect(),
     }
-    if passes {
+    if early && passed.is_some() {
         send(network, &new);
         return chain.import_block(new).await;
     }

@@ -7,6 +7,7 @@ mod api;
 mod blobs;
 mod branches;
 mod chain;
+mod decoders;
 mod discovery;
 mod engine;
 mod finality;

@@ -208,19 +208,19 @@ fn written(config: &Config, topics: Topics, event: &ChainEvent) -> Vec<u8> {
                 send("chain_reorg", &|out| write_reorg(out, snapshot, *old_head, *common));
             }
         }
-        ChainEvent::Block { slot, root, optimistic } => {
-            let block = |object: &mut Object| {
+        ChainEvent::BlockGossip { slot, root } => send("block_gossip", &|out| {
+            object(out, |object| {
                 object.quoted("slot", slot);
                 object.quoted("block", root);
-            };
-            send("block_gossip", &|out| object(out, block));
-            send("block", &|out| {
-                object(out, |object| {
-                    block(object);
-                    object.bare("execution_optimistic", optimistic);
-                });
             });
-        }
+        }),
+        ChainEvent::Block { slot, root, optimistic } => send("block", &|out| {
+            object(out, |object| {
+                object.quoted("slot", slot);
+                object.quoted("block", root);
+                object.bare("execution_optimistic", optimistic);
+            });
+        }),
         ChainEvent::Finalized { snapshot } => send("finalized_checkpoint", &|out| write_finalized(out, snapshot)),
         ChainEvent::Message(message) => {
             if let Some(topic) = topic_of(message) {

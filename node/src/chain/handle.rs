@@ -86,6 +86,14 @@ pub enum ChainEvent {
         /// Whether the epoch has changed.
         epoch_transition: bool,
     },
+    /// A block has passed the rules of its topic, by gossip or from a validator client. It is not imported yet, and may
+    /// never be.
+    BlockGossip {
+        /// Its slot.
+        slot: Slot,
+        /// Its root.
+        root: Root,
+    },
     /// A block was imported.
     Block {
         /// Its slot.

@@ -395,6 +395,12 @@ impl Actor {
         // Whoever asked may have gone.
         let _ = gossip.answer.send(verdict);
         let block = &gossip.block.message;
+        if verdict == Verdict::Accept {
+            self.chain.publish_event(super::ChainEvent::BlockGossip {
+                slot: block.slot,
+                root: gossip.root,
+            });
+        }
         let alike = self.pending.alike(block.slot, block.proposer_index);
         if verdict != Verdict::Accept && (!gossip.keep || alike >= ALIKE_MAX) {
             return;

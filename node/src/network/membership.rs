@@ -85,3 +85,7 @@ impl Membership {
         self.digests.joined(epoch).into_iter().flat_map(of_era).collect()
     }
 }
+
+#[cfg(test)]
+#[path = "membership_tests.rs"]
+mod tests;

@@ -1,12 +1,13 @@
 //! Which gossip subnets the node is on, slot by slot.
 //!
 //! Four reasons to be on one: two attestation subnets follow from the node id and change rarely; an aggregator must hear
-//! its committee; members of a sync committee stay on its subnets; columns are sampled and kept by custody. Who attests
+//! its committee, and stays where its next duty is near; members of a sync committee stay on its subnets; columns are sampled and kept by custody. Who attests
 //! without aggregating does not join, but wants peers there, who carry the vote on.
 //!
 //! Spec: phase0/p2p-interface.md, "Attestation subnet subscription"; phase0/validator.md, "Lookahead"; altair/validator.md,
 //! "Sync committee subnet stability"; fulu/das-core.md, "Custody sampling".
 
+use super::gossip::params::BACKOFF_SECONDS;
 use super::subnet_set::{Subnet, SubnetSet};
 use crate::api::{CommitteeSubscription, SyncSubscription};
 use consensus::constants::SYNC_COMMITTEE_SUBNET_COUNT;
@@ -18,11 +19,16 @@ use consensus::ssz::U256;
 use consensus::types::{ColumnIndex, Epoch, Slot};
 use consensus::{Config, Invalid};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Range;
 use std::sync::Arc;
 
 /// How long before its slot an aggregator joins: two slots are time for some twenty heartbeats of gossip, in which peers
 /// hear of it and take the node into their mesh.
 const JOIN_AHEAD: u64 = 2;
+
+/// Who leaves a topic is not taken into its meshes again for a minute, so that nobody leaves a subnet on which the next duty
+/// is that near. Some seconds more, for what peers wait beyond it.
+const STAY_MS: u64 = (BACKOFF_SECONDS + 15) * 1000;
 
 /// How far ahead a duty may lie: the next epoch's are known, and clients send them early. With one entry for each slot
 /// this bounds the memory.
@@ -141,8 +147,12 @@ impl Subnets {
             self.long_lived = (Some(epoch), subnets.into_iter().map(Subnet::Attestation).collect());
         }
         self.duties = self.duties.split_off(&slot);
-        let soon = self.duties.range(..=slot.saturating_add(JOIN_AHEAD));
-        let aggregate = soon.fold(SubnetSet::EMPTY, |all, (_, duties)| all.union(duties.aggregate));
+        let aggregate = |duties: Range<'_, Slot, Duties>| {
+            duties.fold(SubnetSet::EMPTY, |all, (_, duties)| all.union(duties.aggregate))
+        };
+        let stay = STAY_MS.div_ceil(self.config.slot_duration_ms.max(1));
+        let near = slot.saturating_add(JOIN_AHEAD).saturating_add(stay);
+        let staying = aggregate(self.duties.range(..=near)).intersection(self.joined);
         let attest = self
             .duties
             .values()
@@ -158,7 +168,8 @@ impl Subnets {
             SubnetSet::EMPTY
         };
         let announced = self.long_lived.1.union(sync);
-        let joined = announced.union(aggregate).union(columns);
+        let soon = aggregate(self.duties.range(..=slot.saturating_add(JOIN_AHEAD)));
+        let joined = announced.union(soon).union(staying).union(columns);
         let change = Change {
             join: joined.without(self.joined),
             leave: self.joined.without(joined),

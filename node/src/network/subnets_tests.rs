@@ -93,6 +93,30 @@ fn aggregators_join_ahead_and_leave_after_the_slot() {
 }
 
 #[test]
+fn aggregators_stay_where_their_next_duty_is_near() {
+    let slot_ms = Config::standard().slot_duration_ms;
+    // A minute after leaving, and the seconds that peers wait beyond it.
+    let near = 60_000 / slot_ms;
+    for (gap, stays) in [(1, true), (near, true), (near + JOIN_AHEAD, true), (3 * near, false)] {
+        let mut subnets = subnets(Fork::Phase0);
+        let subnet = subnet_of(&free_duty(&subnets.at(0).unwrap(), 1, true));
+        let (first, second) = (10, 10 + gap);
+        for slot in [first, second] {
+            subnets.duties.entry(slot).or_default().aggregate.insert(subnet);
+        }
+        let mut left = 0;
+        for slot in 1..=second {
+            let change = subnets.at(slot).unwrap();
+            left += usize::from(change.leave.contains(subnet));
+            let is_due = slot == first || slot == second;
+            assert!(change.joined.contains(subnet) || !is_due, "gap {gap}, slot {slot}");
+        }
+        assert_eq!(left == 0, stays, "gap {gap}");
+        assert!(subnets.at(second + 1).unwrap().leave.contains(subnet));
+    }
+}
+
+#[test]
 fn others_only_need_peers_there() {
     let mut subnets = subnets(Fork::Phase0);
     let before = subnets.at(0).unwrap();

@@ -53,6 +53,7 @@ async fn events_tell_of_head_and_block() {
     let topics = [
         "head",
         "block",
+        "block_gossip",
         "single_attestation",
         "payload_attributes",
         "fast_confirmation",
@@ -87,6 +88,12 @@ async fn events_tell_of_head_and_block() {
     assert_eq!(head["slot"], slot.to_string());
     assert_eq!(head["epoch_transition"], json!(false));
     assert_eq!(event("block")["execution_optimistic"], json!(false));
+    let passed = json!({ "slot": slot.to_string(), "block": root.to_string() });
+    assert_eq!(event("block_gossip"), passed);
+    assert!(
+        seen.find("event: block_gossip\n") < seen.find("event: block\n"),
+        "{seen}"
+    );
     let proposal = event("payload_attributes");
     assert_eq!(proposal["version"], json!("fulu"));
     assert_eq!(proposal["data"]["proposal_slot"], slot.to_string());

@@ -10,6 +10,7 @@ use futures_util::future::join_all;
 use history::{Folder, History, forged, root_of};
 use libp2p::PeerId;
 use network::{Conduct, Network, Scripted};
+use node::chain::ChainEvent::{Block, BlockGossip};
 use node::chain::{Chain, Want};
 use node::execution::dev::DevOptions;
 use node::network::peer::{Outgoing, Peers, Request};
@@ -223,10 +224,19 @@ async fn columns_of_gossip_complete_a_block_and_half_of_them_bring_the_rest() {
     }
     // The block first; a forged one is refused, the same again is known.
     let (root, block) = ours(2);
+    let slot = block.message.slot;
+    let mut events = chain.subscribe();
     let forged = chain.gossip_block(forged(&block), None).await;
     assert!(matches!(forged, Verdict::Reject(_)), "{forged:?}");
     assert_eq!(chain.gossip_block(Arc::clone(&block), None).await, Verdict::Accept);
     assert!(matches!(chain.gossip_block(block, None).await, Verdict::Ignore(_)));
+    // It is told of once, and long before it is in.
+    let told = std::iter::from_fn(|| events.try_recv().ok());
+    let told: Vec<_> = told
+        .filter(|event| matches!(event, BlockGossip { .. } | Block { .. }))
+        .collect();
+    let is_it = |event: &_| matches!(event, BlockGossip { slot: of, root: it } if (*of, *it) == (slot, root));
+    assert!(told.len() == 1 && is_it(&told[0]), "{told:?}");
     for column in &history.columns[&root] {
         assert_ne!(head(chain), root, "the block is in before its columns are");
         let verdict = chain.gossip_column(Arc::clone(column), column.index, None).await;

@@ -57,9 +57,17 @@ pub const THRESHOLDS: PeerScoreThresholds = PeerScoreThresholds {
     opportunistic_graft_threshold: 1.0,
 };
 
-/// Grafts that a peer may send too early without a penalty. Two nodes leave the topics of a fork that has passed in the same
-/// epoch, and each graft that the one has under way when the other leaves is too early: one a topic, and there are some 200.
-const CROSSED_GRAFTS: f64 = 256.0;
+/// How long no graft follows a prune, in seconds: what gossipsub specifies, and what implementations come with. It holds
+/// after leaving a topic too, where 10 seconds are usual: a peer that hears of the leaving before it hears of the prune (and
+/// gossipsub says it in this order) keeps to its own minute and takes an earlier graft for an offence.
+pub const BACKOFF_SECONDS: u64 = 60;
+
+/// Heartbeats that are waited beyond the end of a backoff: 2.8 seconds. The peer counts from when the prune came to it, over
+/// a slow line and a busy machine.
+const BACKOFF_SLACK: u32 = 4;
+
+/// Broken promises and early grafts that are no offence yet. A busy peer breaks some promises; seven at once are no accident.
+const MISTAKES: f64 = 6.0;
 
 /// Sets gossipsub up; an error is a bug of these parameters.
 pub fn gossipsub(digests: &Digests, config: &Arc<Config>, counts: &Arc<Counts>) -> Result<Gossipsub, String> {
@@ -75,6 +83,9 @@ pub fn gossipsub(digests: &Digests, config: &Arc<Config>, counts: &Arc<Counts>) 
         .gossip_lazy(6)
         .heartbeat_interval(Duration::from_millis(700))
         .heartbeat_initial_delay(Duration::from_millis(700))
+        .prune_backoff(Duration::from_secs(BACKOFF_SECONDS))
+        .unsubscribe_backoff(BACKOFF_SECONDS)
+        .backoff_slack(BACKOFF_SLACK)
         .fanout_ttl(Duration::from_mins(1))
         .history_length(6)
         .history_gossip(3)
@@ -124,9 +135,9 @@ fn peer_score(config: &Config) -> PeerScoreParams {
         // Peers of one address are the book's affair: on public networks it lets in three of a site at most, and on
         // private ones all may stand behind one address and do no wrong.
         ip_colocation_factor_weight: 0.0,
-        // Broken promises and floods of grafts.
+        // Broken promises and grafts that come too early.
         behaviour_penalty_weight: -10.0,
-        behaviour_penalty_threshold: CROSSED_GRAFTS,
+        behaviour_penalty_threshold: MISTAKES,
         behaviour_penalty_decay: score_parameter_decay(epoch(config)),
         decay_interval: Duration::from_secs(1),
         decay_to_zero: 0.01,

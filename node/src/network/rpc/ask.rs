@@ -1,5 +1,6 @@
 //! Requests of this node.
 
+use super::pace::{self, Pace};
 use super::protocol::{Content, Protocol, ProtocolId, own_fork};
 use super::stream::{Failure, Packed, Part, Reader, send_request};
 use super::streams::{Open, Unopened};
@@ -16,13 +17,13 @@ use libp2p::swarm::Stream;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 /// How long a stream may take to be there: the negotiation, and a turn of the swarm.
 const OPEN_TIME: Duration = Duration::from_secs(12);
 
-/// How long a whole answer may take: 64 slots of blocks of 200 KB at 100 KB a second.
-const ANSWER_TIME: Duration = Duration::from_secs(128);
+/// How long a whole answer may take: all that a peer can earn, see there, and a minute of our own for decoding.
+const ANSWER_TIME: Duration = pace::LONGEST.saturating_add(Duration::from_mins(1));
 
 /// Bytes of an answer before it is taken to be long enough; what follows is asked for again. More than an epoch of large
 /// blocks; a few such answers fit into the memory of a small machine.
@@ -231,8 +232,15 @@ async fn read_answer(
     send_request(reader.stream_mut(), Some(request)).await.map_err(blame)?;
     let mut chunks = Vec::new();
     let mut bytes = 0;
+    let mut pace = Pace::default();
     while (chunks.len() as u64) < most && bytes < ANSWER_BYTES_MAX {
-        match reader.part(id, &shared.digests, shared.config()).await.map_err(blame)? {
+        let start = Instant::now();
+        let part = timeout(pace.left(), reader.part(id, &shared.digests, shared.config())).await;
+        let part = part.unwrap_or(Err(Failure::TimedOut)).map_err(blame)?;
+        if let Some(Part::Content(_, packed)) = &part {
+            pace.came(start.elapsed(), packed.wire_len());
+        }
+        match part {
             // What came before it is good.
             Some(Part::Error(code, message)) if chunks.is_empty() => {
                 return Err(refused(shared, peer, code, &message));

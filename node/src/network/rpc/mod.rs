@@ -5,6 +5,7 @@
 pub mod answer;
 pub mod ask;
 pub mod frames;
+mod pace;
 pub mod protocol;
 pub mod rate;
 pub mod serve;

@@ -90,6 +90,11 @@ impl Packed {
         self.length
     }
 
+    /// Bytes that came for it.
+    pub fn wire_len(&self) -> usize {
+        self.frames.len()
+    }
+
     /// Whether it has none.
     pub fn is_empty(&self) -> bool {
         self.length == 0
