@@ -32,6 +32,12 @@ fn a_chain_outlives_kills_of_node_and_client() {
     assert_eq!(slashed(&chain), serde_json::json!([]));
     stop(client);
     stop(node);
+    // A node that was started again forgets who is to be paid: the client tells it before each block.
+    assert!(
+        !chain.log("client.log").contains("pays its fees to"),
+        "{}",
+        chain.log("client.log")
+    );
     let log = chain.log("node.log");
     assert!(log.contains("went through the blocks of the database"), "{log}");
 }

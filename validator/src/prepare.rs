@@ -2,8 +2,8 @@
 //! ask of builders. Told once an epoch, and when it changes; to every node, so that any of them can step in.
 
 use crate::beacon::{
-    Ask, CallError, CommitteeSubscription, Need, Node, ProposerPreparation, Status, SyncSubscription, Unanswered,
-    ValidatorInfo,
+    Ask, CallError, CommitteeSubscription, Need, Node, ProposerDuty, ProposerPreparation, Status, SyncSubscription,
+    Unanswered, ValidatorInfo,
 };
 use crate::context::Context;
 use crate::duties::{Aggregation, DutyTable};
@@ -56,6 +56,7 @@ impl Preparer {
         let validators = self.ctx.validators.borrow().clone();
         let table = self.ctx.duties.borrow().clone();
         let newest = table.attesters.values().map(|fetched| fetched.at).max().unwrap_or(0);
+        self.prepare_next(now.slot, &table).await;
         // What an operator changes holds from the next round on.
         let changes = self.ctx.gate.changes();
         let state = (now.epoch, validators.generation, changes, newest);
@@ -124,6 +125,23 @@ impl Preparer {
             |node, left| async move { node.subscribe_sync(subscriptions, left).await },
         )
         .await
+    }
+
+    /// Names the fee recipients of the next slot once more: a node that was started again has forgotten them, and begins
+    /// the payload before the slot. An error is that of all other calls of the slot too.
+    async fn prepare_next(&self, slot: Slot, table: &DutyTable) {
+        let next = table.proposers_at(slot.saturating_add(1));
+        let preparations: Vec<_> = next.iter().filter_map(|duty| preparation_of(&self.ctx, duty)).collect();
+        if preparations.is_empty() {
+            return;
+        }
+        let preparations = &preparations;
+        let told = self.tell("confirmation of fee recipients", slot, |node, left| async move {
+            node.prepare_proposers(preparations, left).await
+        });
+        if let Err(error) = told.await {
+            tracing::debug!("{error}");
+        }
     }
 
     async fn prepare_proposers(&self, slot: Slot, validators: &Validators) -> Result<(), Unanswered> {
@@ -229,6 +247,15 @@ fn preparations(
         })
     };
     alive.filter_map(preparation).collect()
+}
+
+/// Where the fees of a block go, as nodes are told.
+pub(crate) fn preparation_of(ctx: &Context, duty: &ProposerDuty) -> Option<ProposerPreparation> {
+    let address = ctx.gate.settings(&duty.pubkey).fee_recipient;
+    Some(ProposerPreparation {
+        validator_index: duty.validator_index,
+        fee_recipient: address.filter(|address| !address.is_zero())?,
+    })
 }
 
 /// What a validator asks of builders, if its settings allow builders and it may propose.

@@ -9,6 +9,7 @@ use crate::beacon::{Answer, Ask, BlockRequest, CallError, Need, Node, Produced, 
 use crate::beacon::{Unanswered, header_root};
 use crate::context::Context;
 use crate::metrics::Kind;
+use crate::prepare::preparation_of;
 use crate::publish::Steps;
 use crate::settings::KeySettings;
 use crate::signer::{Message, Refused};
@@ -18,7 +19,7 @@ use consensus::slot_clock::Deadline;
 use consensus::types::{BLSPubkey, BLSSignature, ExecutionAddress, Slot};
 use consensus::{Config, Fork};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A node that builds a block waits for its execution client and perhaps a builder: it is given twice the usual time
 /// before the next one builds too.
@@ -154,7 +155,13 @@ async fn produce(
         ..ctx.ask("block", Need::Head, slot, until_ms)
     };
     let (config, request) = (&ctx.config, &request);
-    let call = |node: Arc<Node>, left| async move {
+    let preparation = &preparation_of(ctx, duty);
+    let call = |node: Arc<Node>, left: Duration| async move {
+        // A node that was started a moment ago knows no fee recipient. Where it does not take it, the block comes first.
+        if let Some(preparation) = preparation {
+            let told = node.prepare_proposers(std::slice::from_ref(preparation), left / 8);
+            told.await.unwrap_or_else(|error| tracing::debug!("{error}"));
+        }
         let block = node.produce_block(request, config, epoch, left).await?;
         check_block(&block, duty, config).map_err(|why| CallError::odd_data(&node, why))?;
         Ok(block)

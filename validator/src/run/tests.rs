@@ -369,6 +369,15 @@ async fn every_duty_is_done_from_genesis_on() {
         prepared[0].json()[0]["fee_recipient"],
         "0x0505050505050505050505050505050505050505"
     );
+    // A node that was started again has forgotten them: before each block they are told once more, by the slot and at once.
+    for slot in 1..=3_u64 {
+        let index = slot.to_string();
+        let alone = |asked: &&Asked| {
+            let told = asked.json();
+            told.as_array().unwrap().len() == 1 && told[0]["validator_index"] == index.as_str()
+        };
+        assert!(prepared.iter().filter(alone).count() >= 2, "slot {slot}: {prepared:?}");
+    }
     assert!(
         !world
             .node
