@@ -2,6 +2,7 @@
 
 use consensus::Config;
 use consensus::keys::{Keys, decompress};
+use consensus::ssz::PersistentList;
 use crypto::pubkeys::Pubkeys;
 use synthetic::{Shape, fulu_state};
 
@@ -32,8 +33,9 @@ fn a_file_that_was_left_half_way_is_gone_on_with() {
     assert_eq!(reached[0], 3000);
     assert!(reached[1] < 2000 && reached[2] < reached[1], "{reached:?}");
     assert_eq!(Pubkeys::open(&path).unwrap().len(), 3000);
-    let other = fulu_state(Shape::like_mainnet(2999), &Config::standard());
-    let refused = Keys::with_table(Pubkeys::open(&path).unwrap(), &other.validators);
+    let mut other: Vec<_> = state.validators.iter().cloned().collect();
+    other.reverse();
+    let refused = Keys::with_table(Pubkeys::open(&path).unwrap(), &PersistentList::from_vec(other));
     assert_eq!(refused.unwrap_err().rule, "public key table");
     std::fs::remove_file(&path).unwrap();
 }
