@@ -42,6 +42,39 @@ fn a_chain_outlives_kills_of_node_and_client() {
     assert!(log.contains("went through the blocks of the database"), "{log}");
 }
 
+/// Some hundred slots with every fork from Altair on, each of which becomes final, and both processes killed on the way. Ten
+/// minutes: only in a long run; `scripts/test` has the forks one after the other in short.
+#[test]
+fn every_fork_becomes_final_in_spite_of_a_kill() {
+    if std::env::var("WREN_TEST_LONG").as_deref() != Ok("1") {
+        return;
+    }
+    // Epochs between forks: finality is two epochs behind, and each fork shall have it before the next one.
+    const APART: u64 = 6;
+    let forks = ["altair", "bellatrix", "capella", "deneb", "electra", "fulu"];
+    let later: Vec<String> = (1..)
+        .zip(&forks[1..])
+        .map(|(place, fork)| format!("{fork}={}", place * APART))
+        .collect();
+    let mut options = vec!["--fork", forks[0], "--slot-time", "2"];
+    options.extend(later.iter().flat_map(|fork| ["--fork-at", fork.as_str()]));
+    let chain = Chain::new("every-fork", &options);
+    let (mut node, mut client) = (chain.node(), chain.client());
+    for (fork, place) in forks.iter().zip(0..) {
+        chain.wait(CHECKPOINTS, "/data/finalized/epoch", place * APART + 2);
+        let block = chain.get("/eth/v2/beacon/blocks/head").unwrap();
+        assert_eq!(block["version"], *fork);
+        if *fork == "capella" {
+            kill(node);
+            kill(client);
+            (node, client) = (chain.node(), chain.client());
+        }
+    }
+    assert_eq!(slashed(&chain), serde_json::json!([]));
+    stop(client);
+    stop(node);
+}
+
 /// Numbers that look random (splitmix64); the first one is told, so that a failure can be looked at again.
 struct Random(u64);
 
