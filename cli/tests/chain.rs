@@ -42,16 +42,10 @@ impl Chain {
         let output = text(&network);
         // A second for each slice that is imported, and some for the start.
         let (keys, delay) = (slices.to_string(), (5 + slices).to_string());
-        let options = [
-            "--validators",
-            "16",
-            "--slot-time",
-            "1",
-            "--keys",
-            &keys,
-            "--delay",
-            &delay,
-        ];
+        let mut options = vec!["--validators", "16", "--keys", &keys, "--delay", &delay];
+        if !genesis.contains(&"--slot-time") {
+            options.extend(["--slot-time", "1"]);
+        }
         wren_ok(&[&["genesis", "--output", output.as_str()], &options[..], genesis].concat());
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let api = listener.local_addr().unwrap();
