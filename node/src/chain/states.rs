@@ -16,6 +16,10 @@ use storage::{StateId, Storage};
 
 /// How many states are kept. Those of one chain share nearly everything; two chains at two slots are four.
 const STATES_MAX: usize = 4;
+/// How many of a large registry, of which each may be an epoch or two away from all others: 75 MB an epoch at 2.2 million.
+const LARGE_STATES_MAX: usize = 2;
+/// Validators of a large registry.
+const LARGE: usize = 500_000;
 
 /// How far a state is moved on for somebody: an epoch of a large registry costs a quarter of a second, and nobody has
 /// business further from the head than the two epochs that duties are told for, but after a long silence of all proposers.
@@ -62,8 +66,10 @@ impl States {
     }
 
     fn keep(&self, root: Root, state: &Arc<State>) {
+        let large = state.validators.len() >= LARGE;
+        let most = if large { LARGE_STATES_MAX } else { STATES_MAX };
         let mut kept = self.lock();
-        let old = (kept.len() >= STATES_MAX).then(|| kept.pop_front()).flatten();
+        let old = (kept.len() >= most).then(|| kept.pop_front()).flatten();
         kept.push_back((root, Arc::clone(state)));
         drop(kept);
         // Outside of the lock: it may be the last one to hold a large state.
