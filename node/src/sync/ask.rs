@@ -107,17 +107,16 @@ impl Asker {
         })
     }
 
-    /// Asks one peer. Who takes too long is reported.
+    /// Asks one peer. Who takes longer than the network itself would wait is reported; it reports all others.
     pub(crate) async fn ask(&self, peer: PeerId, request: Request) -> Result<Vec<Chunk>, RequestError> {
         let Some(_place) = self.place(peer, kind(&request)) else {
             return Err(RequestError::Busy);
         };
         let answer = tokio::time::timeout(PATIENCE, self.peers.request(peer, request));
-        let answer = answer.await.unwrap_or(Err(RequestError::TimedOut));
-        if answer == Err(RequestError::TimedOut) {
+        answer.await.unwrap_or_else(|_| {
             self.report(peer, Offence::Unreliable("it did not answer in time"));
-        }
-        answer
+            Err(RequestError::TimedOut)
+        })
     }
 }
 

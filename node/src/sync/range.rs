@@ -164,12 +164,16 @@ impl Range {
         batch_slots: u64,
         knows: impl Fn(&Root) -> bool,
     ) {
-        let mut groups: HashMap<Target, Vec<PeerId>> = HashMap::new();
-        for peer in peers.iter().filter(|peer| peer.score >= 0) {
+        let target = |peer: &PeerView| {
             let target = target_of(peer, local, &knows);
-            if let Some(target) = target.filter(|target| !self.failed.contains(&target.root)) {
-                groups.entry(target).or_default().push(peer.id);
-            }
+            target.filter(|target| !self.failed.contains(&target.root))
+        };
+        let found = peers.iter().filter_map(|peer| Some((peer, target(peer)?)));
+        let (good, bad): (Vec<_>, Vec<_>) = found.partition(|(peer, _)| peer.score >= 0);
+        let mut groups: HashMap<Target, Vec<PeerId>> = HashMap::new();
+        // A peer that has been slow too often is still better than none: the only one would never be asked again.
+        for (peer, target) in if good.is_empty() { bad } else { good } {
+            groups.entry(target).or_default().push(peer.id);
         }
         if let Some(loading) = &mut self.loading {
             if let Some(members) = groups.remove(&loading.target) {
@@ -514,6 +518,19 @@ mod tests {
             columns: Arc::from([]),
             score: 0,
         }
+    }
+
+    #[test]
+    fn a_peer_of_ill_repute_is_asked_where_there_is_no_other() {
+        let (mut bad, good) = (peer(20), peer(30));
+        bad.score = -5;
+        let mut run = Run::new(vec![bad.clone()]);
+        run.go(|_, start, count| Some(blocks(start, count)));
+        assert_eq!(run.tip, 20);
+        let mut run = Run::new(vec![bad.clone(), good.clone()]);
+        run.go(|_, start, count| Some(blocks(start, count)));
+        assert_eq!(run.tip, 30);
+        assert!(run.asked.iter().all(|(_, id)| *id == good.id));
     }
 
     const LOCAL: Local = Local {
