@@ -128,7 +128,8 @@ pub(super) async fn fetch_duties(mut fetcher: Fetcher) {
         let pause = if failed {
             FETCH_AGAIN.min(half)
         } else {
-            clock.until(next)
+            // A clock that is behind, and is set right, would have it wait for what is long past.
+            clock.until(next).min(clock.slot_duration())
         };
         let roots = heads.borrow_and_update().roots;
         tokio::select! {
