@@ -74,9 +74,10 @@ async fn until_slot(ctx: &Context, slot: Slot, told_clock: &mut Option<tokio::ti
             tracing::info!("waiting for genesis, {} s to go", now.until_genesis_ms.div_ceil(1000));
             told = Some(tokio::time::Instant::now());
         }
-        // In pieces, so that the waiting is told and a step of the clock noticed.
-        let piece = start.min(now.ms.saturating_add(1_000));
-        ctx.clock.sleep_until(piece).await;
+        // In pieces, so that the waiting is told and a step of the clock noticed, in either direction: not until a time, which
+        // would be a day away where the clock was a day ahead.
+        let piece = Duration::from_millis(start.saturating_sub(now.ms).min(1_000));
+        tokio::time::sleep(piece).await;
     }
 }
 
