@@ -194,6 +194,13 @@ impl Chain {
         }
     }
 
+    /// The head's slot.
+    pub(crate) fn head_slot(&self) -> u64 {
+        let head = self.get("/eth/v1/beacon/headers/head").unwrap();
+        let slot = &head["data"]["header"]["message"]["slot"];
+        slot.as_str().unwrap().parse().unwrap()
+    }
+
     pub(crate) fn wait_slot(&self, slot: u64) {
         self.wait("/eth/v1/beacon/headers/head", "/data/header/message/slot", slot);
     }

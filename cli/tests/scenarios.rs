@@ -176,16 +176,8 @@ fn a_slashed_key_stops_signing() {
     wait_until("the client's word on it", || {
         chain.log("client.log").contains("validator 5 was slashed")
     });
-    let slot = |chain: &Chain| -> u64 {
-        let head = chain.get("/eth/v1/beacon/headers/head").unwrap();
-        head["data"]["header"]["message"]["slot"]
-            .as_str()
-            .unwrap()
-            .parse()
-            .unwrap()
-    };
     // The epoch after the next one: what was signed before it was noticed is then of the past.
-    let epoch = slot(&chain) / 8 + 2;
+    let epoch = chain.head_slot() / 8 + 2;
     chain.wait_slot(epoch * 8 + 12);
     let (answer, live) = chain.post(&format!("/eth/v1/validator/liveness/{epoch}"), "[\"4\",\"5\",\"6\"]");
     assert_eq!(answer, 200, "{live}");

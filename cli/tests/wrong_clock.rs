@@ -22,16 +22,6 @@ fn history(chain: &Chain) -> serde_json::Value {
     serde_json::from_str(&said).unwrap()
 }
 
-/// The head's slot.
-fn head(chain: &Chain) -> u64 {
-    let head = chain.get("/eth/v1/beacon/headers/head").unwrap();
-    head["data"]["header"]["message"]["slot"]
-        .as_str()
-        .unwrap()
-        .parse()
-        .unwrap()
-}
-
 /// Started a day ahead, and a day behind, where it has signed before: nothing is signed and nothing recorded; the clock is
 /// set right, and it signs again by itself.
 #[test]
@@ -45,7 +35,7 @@ fn a_wrong_clock_signs_and_records_nothing() {
     chain.wait_slot(3);
     stop(client);
     for (off, log, word) in [("-1d", "behind.log", "behind"), ("+1d", "ahead.log", "ahead of")] {
-        let (before, last) = (history(&chain), head(&chain));
+        let (before, last) = (history(&chain), chain.head_slot());
         assert!(before.to_string().contains("target_epoch"), "it signed: {before}");
         let clock = chain.folder.join("clock");
         std::fs::write(&clock, off).unwrap();
@@ -59,7 +49,7 @@ fn a_wrong_clock_signs_and_records_nothing() {
         assert_eq!(history(&chain), before, "{}", chain.log(log));
         std::fs::write(&clock, "+0").unwrap();
         wait_until("a block by the client whose clock was set right", || {
-            head(&chain) > last + 4
+            chain.head_slot() > last + 4
         });
         stop(client);
         assert!(
