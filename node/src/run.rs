@@ -224,6 +224,7 @@ pub async fn start_within(parts: Parts, memory: Memory, stop: Stop) -> Result<Ru
     {
         replayed?;
     }
+    chain.tell_patiently(Event::Replayed).await;
     tokio::spawn(keys::fill(chain.clone(), parts.anchor.state, stop.clone()));
     let producer = Producer::new(
         chain.clone(),
@@ -293,6 +294,7 @@ fn start_threads(
         budget: beginning.budget,
         pruned: beginning.snapshot.view.finalized_checkpoint(),
         entered_slot: 0,
+        replaying: true,
         state_wanted: None,
         engine: driver.clone(),
         pools: Arc::clone(pools),

@@ -69,6 +69,8 @@ pub(crate) struct Actor {
     pub(crate) pruned: Checkpoint,
     /// The slot of the clock in which a block was entered last.
     pub(crate) entered_slot: Slot,
+    /// Whether the blocks of the database are gone through, at the start.
+    pub(crate) replaying: bool,
     /// The block whose state a worker is making again.
     pub(crate) state_wanted: Option<Root>,
     pub(crate) engine: EngineDriver,
@@ -120,6 +122,10 @@ impl Actor {
             Event::Data(checked) => self.on_data(*checked),
             Event::Missing(root, answer) => self.on_missing(root, answer),
             Event::State(root, state) => self.on_state(root, state),
+            Event::Replayed => {
+                self.replaying = false;
+                self.changed = true;
+            }
             Event::Messages(messages) => messages.into_iter().for_each(|message| self.on_message(message)),
             Event::ProposerHead(slot, answer) => {
                 let head = self.store.get_head();
@@ -791,10 +797,7 @@ impl Actor {
         if at_hand && !own || self.ahead_wanted == Some(wanted) {
             return;
         }
-        // While blocks of the past come one after the other, none of them stays the head: moving each on to today would
-        // cost more than all of them together.
-        let catching_up = head_epoch.saturating_add(1) < epoch && self.entered_slot == self.current_slot();
-        if catching_up {
+        if self.is_catching_up(head) {
             return;
         }
         self.ahead_wanted = Some(wanted);
@@ -810,6 +813,14 @@ impl Actor {
         if self.chain.work.push(Lane::Block, job) == Err(Busy) {
             self.ahead_wanted = None;
         }
+    }
+
+    /// While blocks of the past come one after the other, none of them stays the head: moving each on to today would cost
+    /// more than all of them together.
+    fn is_catching_up(&self, head: &Head) -> bool {
+        let slot = self.current_slot();
+        let is_of_the_past = head.slot.saturating_add(LATE_SLOTS) < slot;
+        self.replaying || is_of_the_past && self.entered_slot == slot
     }
 
     fn tell_engine(&self, old: &Snapshot, new: &Snapshot) {
@@ -828,6 +839,9 @@ impl Actor {
 
 /// What whoever handed in a block is told while the engine is silent.
 pub(crate) const ENGINE_SILENT: &str = "the execution client does not answer";
+
+/// A block so many slots old is not one that was late, but one of many that come.
+const LATE_SLOTS: u64 = 4;
 
 /// How long before the attestation deadline fast confirmation runs: the head must not change between it and the votes,
 /// and it takes some milliseconds.

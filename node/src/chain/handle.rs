@@ -163,6 +163,8 @@ pub(crate) enum Event {
     Executed(Root, super::import::EngineAnswer),
     /// A worker has moved the head state on.
     Ahead(super::snapshot::Ahead),
+    /// The blocks of the database have been gone through.
+    Replayed,
     /// A worker has made public keys of a final registry.
     Keys(Vec<(u32, PublicKey)>),
     /// A worker has made the state after this block again, or could not.
