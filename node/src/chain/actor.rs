@@ -124,6 +124,8 @@ impl Actor {
             Event::State(root, state) => self.on_state(root, state),
             Event::Replayed => {
                 self.replaying = false;
+                // No block may follow for a while: what is here is served.
+                self.entered_slot = 0;
                 self.changed = true;
             }
             Event::Messages(messages) => messages.into_iter().for_each(|message| self.on_message(message)),
