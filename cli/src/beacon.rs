@@ -1,9 +1,10 @@
 //! Beacon nodes as commands ask them: one question after the other, of the first node that answers.
 
 use crate::exit::Failure;
-use crate::validator::read_certificates;
+use crate::validator::reach;
 use clap::Args;
 use consensus::ssz::Root;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 use validator::beacon::{CallError, Genesis, Node, NodeUrl};
@@ -25,6 +26,9 @@ pub(crate) struct NodeArgs {
     /// Certificates (PEM) of authorities to trust beside the usual ones
     #[arg(long, value_name = "FILE")]
     beacon_nodes_ca: Option<PathBuf>,
+    /// A DNS server that finds them; the system's by default; repeat it for others
+    #[arg(long, value_name = "IP")]
+    dns: Vec<IpAddr>,
 }
 
 /// A node that has answered, and what runs the questions to it.
@@ -40,12 +44,13 @@ impl NodeArgs {
         NodeArgs {
             beacon_nodes,
             beacon_nodes_ca: None,
+            dns: Vec::new(),
         }
     }
 
     /// The first node that answers, of the network with that root where it is known.
     pub(crate) fn connect(&self, root: Option<Root>) -> Result<Beacon, Failure> {
-        let authorities = self.beacon_nodes_ca.as_deref().map(read_certificates).transpose()?;
+        let reach = reach(self.beacon_nodes_ca.as_deref(), &self.dns)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| Failure::io("cannot start the runtime", &error))?;
         let mut complaints = Vec::new();
@@ -53,7 +58,7 @@ impl NodeArgs {
             let wrong = |why: String| Failure::usage(format!("--beacon-nodes, address {}: {why}", place + 1));
             let url: NodeUrl = text.parse().map_err(wrong)?;
             let shown = url.to_string();
-            let node = Node::new(place, url, authorities.as_deref()).map_err(wrong)?;
+            let node = Node::new(place, url, &reach).map_err(wrong)?;
             match runtime.block_on(node.genesis(TIMEOUT)) {
                 Ok(genesis) if root.is_some_and(|root| root != genesis.genesis_validators_root) => {
                     complaints.push(format!(

@@ -3,7 +3,7 @@
 use crate::datadir::Datadir;
 use crate::exit::{self, Failure};
 use crate::{doctor, logging, mainnet, network};
-use ::validator::beacon::NodeUrl;
+use ::validator::beacon::{NodeUrl, Reach};
 use ::validator::run::{Ended, KeymanagerPort, KnownGenesis, Options, run as run_client};
 use ::validator::settings::parse_address;
 use clap::{ArgAction, Args as ClapArgs};
@@ -16,6 +16,8 @@ use std::process::ExitCode;
 
 /// A file of certificates is far smaller.
 const MAX_CERTIFICATES_BYTES: u64 = 4 << 20;
+/// Where DNS servers listen.
+const DNS_PORT: u16 = 53;
 
 /// Do validators' duties through a beacon node
 #[derive(ClapArgs)]
@@ -44,6 +46,9 @@ pub(crate) struct Args {
     /// Certificates (PEM) of authorities to trust beside the usual ones
     #[arg(long, value_name = "FILE", help_heading = "Beacon nodes")]
     beacon_nodes_ca: Option<PathBuf>,
+    /// A DNS server that finds beacon nodes and remote signers; the system's by default; repeat it for others
+    #[arg(long, value_name = "IP", help_heading = "Beacon nodes")]
+    dns: Vec<IpAddr>,
     /// Send own messages to all beacon nodes at once, not only to the best
     #[arg(long, help_heading = "Beacon nodes")]
     broadcast: bool,
@@ -96,8 +101,8 @@ fn options(args: Args) -> Result<Options, Failure> {
         url.parse::<NodeUrl>().map_err(wrong)
     });
     let nodes = nodes.collect::<Result<_, _>>()?;
-    let authorities = args.beacon_nodes_ca.as_deref().map(read_certificates).transpose()?;
-    let signer_authorities = args.remote_signer_ca.as_deref().map(read_certificates).transpose()?;
+    let reach = reach(args.beacon_nodes_ca.as_deref(), &args.dns)?;
+    let remote_signers = self::reach(args.remote_signer_ca.as_deref(), &args.dns)?;
     let address = args.suggested_fee_recipient.as_deref().map(fee_recipient).transpose()?;
     let folder = args.datadir.validator()?;
     mainnet::accept(&config, &folder)?;
@@ -107,7 +112,7 @@ fn options(args: Args) -> Result<Options, Failure> {
         config,
         folder,
         nodes,
-        authorities,
+        reach,
         broadcast: args.broadcast,
         suggested_fee_recipient: address,
         doppelganger_protection: !args.no_doppelganger_protection,
@@ -117,7 +122,7 @@ fn options(args: Args) -> Result<Options, Failure> {
             Some(0) => KeymanagerPort::Off,
             Some(port) => KeymanagerPort::Port(port),
         },
-        remote_signer_authorities: signer_authorities,
+        remote_signers,
     })
 }
 
@@ -125,7 +130,15 @@ fn fee_recipient(text: &str) -> Result<ExecutionAddress, Failure> {
     parse_address(text).map_err(|error| Failure::usage(format!("--suggested-fee-recipient: {error:#}")))
 }
 
-pub(crate) fn read_certificates(path: &Path) -> Result<Vec<u8>, Failure> {
+/// How servers are reached that may have certificates of the authorities in a file, and names that these servers know.
+pub(crate) fn reach(authorities: Option<&Path>, dns: &[IpAddr]) -> Result<Reach, Failure> {
+    Ok(Reach {
+        authorities: authorities.map(read_certificates).transpose()?,
+        dns: dns.iter().map(|server| SocketAddr::new(*server, DNS_PORT)).collect(),
+    })
+}
+
+fn read_certificates(path: &Path) -> Result<Vec<u8>, Failure> {
     let failed = |error| Failure::io(format!("cannot read {}", path.display()), &error);
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(failed)?;

@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
+use validator::beacon::Reach;
 use validator::keys::{Candidate, Standing, Vouch, import};
 use validator::run::{KeymanagerPort, KnownGenesis, Options, run};
 
@@ -60,13 +61,13 @@ fn client(folder: &Path, url: &str) {
         genesis: KnownGenesis::default(),
         folder: folder.to_path_buf(),
         nodes: vec![url.parse().expect("an address")],
-        authorities: None,
+        reach: Reach::default(),
         broadcast: false,
         suggested_fee_recipient: Some(Bytes([5; 20])),
         doppelganger_protection: false,
         metrics: None,
         keymanager: KeymanagerPort::Off,
-        remote_signer_authorities: None,
+        remote_signers: Reach::default(),
     };
     run(options).expect("it goes on until it is killed");
 }

@@ -3,7 +3,7 @@
 //!
 //! Spec: phase0/beacon-chain.md, `VoluntaryExit`; deneb/beacon-chain.md, `process_voluntary_exit` (EIP-7044).
 
-use crate::beacon::{Genesis, Leaving, NodeUrl, PartialWithdrawal};
+use crate::beacon::{Genesis, Leaving, NodeUrl, PartialWithdrawal, Reach};
 use crate::clock::date_of;
 use crate::keys::{KeyStore, Place};
 use crate::signer;
@@ -27,8 +27,8 @@ pub enum ExitKey {
         pubkey: BLSPubkey,
         /// The signer.
         url: NodeUrl,
-        /// Authorities (PEM) that it is trusted by, beside the usual ones.
-        authorities: Option<Vec<u8>>,
+        /// How it is reached.
+        reach: Reach,
     },
 }
 
@@ -44,29 +44,25 @@ pub fn sign(
     let message = VoluntaryExit { epoch, validator_index };
     let signature = match key {
         ExitKey::Secret(secret) => signer::sign_exit(secret, config, genesis_validators_root, &message)?,
-        ExitKey::Remote {
-            pubkey,
-            url,
-            authorities,
-        } => {
+        ExitKey::Remote { pubkey, url, reach } => {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            let (key, authorities) = ((pubkey, url), authorities.as_deref());
-            let asked = signer::sign_exit_remotely(key, authorities, config, genesis_validators_root, &message);
+            let key = (pubkey, url);
+            let asked = signer::sign_exit_remotely(key, reach, config, genesis_validators_root, &message);
             runtime.context("cannot start the runtime")?.block_on(asked)?
         }
     };
     Ok(SignedVoluntaryExit { message, signature })
 }
 
-/// A key of the client with this folder, which may run meanwhile. `authorities` (PEM) are those that a remote signer is
-/// trusted by beside the usual ones.
-pub fn stored_key(folder: &Path, key: &BLSPubkey, authorities: Option<Vec<u8>>) -> Result<ExitKey> {
+/// A key of the client with this folder, which may run meanwhile. A remote signer is reached as
+/// `reach` says.
+pub fn stored_key(folder: &Path, key: &BLSPubkey, reach: Reach) -> Result<ExitKey> {
     match Place::of(key, folder)? {
         Place::Folder => Ok(ExitKey::Secret(KeyStore::new(folder).unlock()?.load(key)?)),
         Place::Remote(url) => Ok(ExitKey::Remote {
             pubkey: *key,
             url,
-            authorities,
+            reach,
         }),
     }
 }

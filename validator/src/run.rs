@@ -13,7 +13,7 @@ mod tests;
 
 pub use startup::KnownGenesis;
 
-use crate::beacon::{Genesis, Node, NodeUrl, Nodes};
+use crate::beacon::{Genesis, Node, NodeUrl, Nodes, Reach};
 use crate::clock::Clock;
 use crate::context::Context;
 use crate::doppelganger::{Doppelganger, Doubles};
@@ -59,8 +59,8 @@ pub struct Options {
     pub folder: PathBuf,
     /// The beacon nodes, first choice first.
     pub nodes: Vec<NodeUrl>,
-    /// Certificates (PEM) of authorities to trust beside the usual ones.
-    pub authorities: Option<Vec<u8>>,
+    /// How they are reached.
+    pub reach: Reach,
     /// Whether what is published goes to all nodes at once.
     pub broadcast: bool,
     /// Where fees go that the settings do not say.
@@ -71,8 +71,8 @@ pub struct Options {
     pub metrics: Option<SocketAddr>,
     /// Where the keymanager API is served.
     pub keymanager: KeymanagerPort,
-    /// Certificates (PEM) of authorities that remote signers are trusted by, beside the usual ones.
-    pub remote_signer_authorities: Option<Vec<u8>>,
+    /// How remote signers are reached.
+    pub remote_signers: Reach,
 }
 
 /// Where the keymanager API is served, always on loopback.
@@ -123,8 +123,8 @@ pub fn run(options: Options) -> Result<Ended> {
 fn open_signer(options: &Options) -> Result<Signer> {
     let root = database_root(options)?;
     startup::check_root(&options.genesis, root)?;
-    let authorities = options.remote_signer_authorities.clone();
-    let signer = Signer::open_trusting(&options.folder, options.config.clone(), root, authorities)?;
+    let reach = options.remote_signers.clone();
+    let signer = Signer::open_reaching(&options.folder, options.config.clone(), root, reach)?;
     if let Some(address) = options.suggested_fee_recipient {
         signer.suggest_fee_recipient(address);
     }
@@ -284,7 +284,7 @@ fn connect(options: &Options) -> Result<Nodes> {
         if url.shows_password() {
             tracing::warn!("the password for {url} crosses the network in clear: use https");
         }
-        let node = Node::new(position, url.clone(), options.authorities.as_deref());
+        let node = Node::new(position, url.clone(), &options.reach);
         list.push(node.map_err(|why| anyhow!("{url}: {why}"))?);
     }
     Nodes::new(list, options.broadcast).map_err(|why| anyhow!(why))

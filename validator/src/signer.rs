@@ -24,8 +24,8 @@ pub use live::KeyView;
 pub use message::Message;
 pub use refused::Refused;
 
-use crate::beacon::NodeUrl;
 use crate::beacon::http::Http;
+use crate::beacon::{NodeUrl, Reach};
 use crate::keys::KeyStore;
 use crate::settings::{KeySettings, Settings};
 use crate::slashing_protection::{FILE_NAME, KeyState, Record, SlashingProtection};
@@ -66,8 +66,8 @@ pub struct Signer(Arc<Inner>);
 struct Inner {
     network: Network,
     folder: PathBuf,
-    /// Authorities (PEM) that remote signers are trusted by, beside the usual ones.
-    authorities: Option<Vec<u8>>,
+    /// How remote signers are reached.
+    reach: Reach,
     keys: RwLock<BTreeMap<BLSPubkey, Key>>,
     protection: SlashingProtection,
     settings: RwLock<Settings>,
@@ -117,16 +117,11 @@ impl Signer {
     /// Opens the folder of a validator client: its keys, its slashing protection database and its settings, which must
     /// all be for the network with that root. Errors say what to do.
     pub fn open(folder: &Path, config: Config, genesis_validators_root: Root) -> Result<Self> {
-        Self::open_trusting(folder, config, genesis_validators_root, None)
+        Self::open_reaching(folder, config, genesis_validators_root, Reach::default())
     }
 
-    /// The same; remote signers may have certificates of these authorities (PEM) too.
-    pub fn open_trusting(
-        folder: &Path,
-        config: Config,
-        genesis_validators_root: Root,
-        authorities: Option<Vec<u8>>,
-    ) -> Result<Self> {
+    /// The same, with how remote signers are reached.
+    pub fn open_reaching(folder: &Path, config: Config, genesis_validators_root: Root, reach: Reach) -> Result<Self> {
         let store = KeyStore::new(folder);
         let stored = store.list()?;
         let settings = Settings::read(folder)?;
@@ -145,7 +140,7 @@ impl Signer {
                 genesis_validators_root,
             },
             folder: folder.into(),
-            authorities,
+            reach,
             keys: RwLock::default(),
             protection,
             settings: RwLock::default(),
@@ -324,10 +319,10 @@ pub(crate) fn sign_exit(
     Ok(LocalKey::new(key).sign(Permit::Harmless(message::exit_permit(&network, exit))))
 }
 
-/// The same by a key that is in a remote signer, which may have a certificate of these authorities (PEM) too.
+/// The same by a key that is in a remote signer, which is reached like this.
 pub(crate) async fn sign_exit_remotely(
     (pubkey, url): (&BLSPubkey, &NodeUrl),
-    authorities: Option<&[u8]>,
+    reach: &Reach,
     config: &Config,
     genesis_validators_root: Root,
     exit: &VoluntaryExit,
@@ -336,7 +331,7 @@ pub(crate) async fn sign_exit_remotely(
         config: config.clone(),
         genesis_validators_root,
     };
-    let http = Http::new(url.clone(), authorities).map_err(|why| anyhow!("the remote signer {url}: {why}"))?;
+    let http = Http::new(url.clone(), reach).map_err(|why| anyhow!("the remote signer {url}: {why}"))?;
     ask_for_exit(RemoteKey::new(*pubkey, http), &network, exit).await
 }
 

@@ -10,7 +10,7 @@ use ::node::execution::JwtSecret;
 use consensus::preset::SLOTS_PER_EPOCH;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use validator::beacon::{Introduction, Node, NodeUrl};
+use validator::beacon::{Introduction, Node, NodeUrl, Reach};
 use validator::settings::{Settings, parse_address, to_checksum};
 
 /// For one answer of a checkpoint's server, which is far away and has many to serve.
@@ -68,7 +68,9 @@ impl Setup {
         let Some(network) = &self.network else {
             return vec![note(NAME, "not checked, as the network is not known")];
         };
-        let node = url.parse::<NodeUrl>().and_then(|url| Node::new(0, url, None));
+        let node = url
+            .parse::<NodeUrl>()
+            .and_then(|url| Node::new(0, url, &Reach::default()));
         let node = match node {
             Ok(node) => node,
             Err(why) => return vec![bad(NAME, format!("checkpoint-sync-url: {why}"))],

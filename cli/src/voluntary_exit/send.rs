@@ -5,7 +5,7 @@ use crate::beacon::{NodeArgs, TIMEOUT};
 use crate::datadir::Datadir;
 use crate::exit::Failure;
 use crate::keys::list::{eth, status_in_words};
-use crate::validator::read_certificates;
+use crate::validator::reach;
 use crate::{network, running, terminal};
 use clap::Parser;
 use consensus::Fork;
@@ -270,8 +270,8 @@ fn sign(args: &Send, chain: &Chain, one: &Leaving, now: u64) -> Result<SignedVol
     } else if let Some(signed) = ask_client(&folder, key, now) {
         signed
     } else {
-        let authorities = args.remote_signer_ca.as_deref().map(read_certificates).transpose()?;
-        let key = exit::stored_key(&folder, key, authorities).map_err(|error| {
+        let reach = reach(args.remote_signer_ca.as_deref(), &[])?;
+        let key = exit::stored_key(&folder, key, reach).map_err(|error| {
             let index = one.info.index;
             Failure::invalid(format!(
                 "validator {index}: {error:#}, and --validator can name a keystore"

@@ -2,7 +2,7 @@
 
 use crate::datadir::Datadir;
 use crate::exit::Failure;
-use crate::validator::read_certificates;
+use crate::validator::reach;
 use crate::{network, terminal};
 use clap::Parser;
 use consensus::ssz::{Json, Root};
@@ -83,8 +83,8 @@ fn epoch(args: &Sign, config: &Config) -> Result<Epoch, Failure> {
 
 fn key(args: &Sign) -> Result<ExitKey, Failure> {
     if let Ok(key) = args.validator.parse::<BLSPubkey>() {
-        let authorities = args.remote_signer_ca.as_deref().map(read_certificates).transpose()?;
-        return Ok(exit::stored_key(&args.datadir.validator()?, &key, authorities)?);
+        let reach = reach(args.remote_signer_ca.as_deref(), &[])?;
+        return Ok(exit::stored_key(&args.datadir.validator()?, &key, reach)?);
     }
     let path = Path::new(&args.validator);
     if !path.exists() {

@@ -74,7 +74,9 @@ impl Limits {
             .current_dir(folder)
             .args(["-c", &format!("{}exec \"$0\" \"$@\"", into.concat())])
             .arg(program);
+        // As the package's units have it.
         command
+            .env("MALLOC_ARENA_MAX", "2")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(output.expect("the folder can be written"));

@@ -4,6 +4,7 @@
 //! whole of it, a limit for the body, and an error that says what happened without the URL's secrets.
 
 use super::error::{CallError, Kind};
+use super::names::{Names, Reach};
 use super::url::NodeUrl;
 use consensus::Fork;
 use http_body_util::{BodyExt, Full, Limited};
@@ -104,20 +105,19 @@ pub(crate) struct Response {
 /// A client of one node with its pool of connections.
 #[derive(Clone)]
 pub(crate) struct Http {
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    client: Client<HttpsConnector<HttpConnector<Names>>, Full<Bytes>>,
     url: Arc<NodeUrl>,
 }
 
 impl Http {
-    /// A client that trusts the usual authorities and, if given, those of a PEM file's text. An error if that has no
-    /// certificate.
-    pub(crate) fn new(url: NodeUrl, extra_authorities: Option<&[u8]>) -> Result<Self, String> {
-        let mut tcp = HttpConnector::new();
+    /// A client that trusts the usual authorities and those that are named. An error if those have no certificate.
+    pub(crate) fn new(url: NodeUrl, reach: &Reach) -> Result<Self, String> {
+        let mut tcp = HttpConnector::new_with_resolver(Names::new(&reach.dns));
         tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
         tcp.set_nodelay(true);
         tcp.enforce_http(false);
         let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(tls_config(extra_authorities)?)
+            .with_tls_config(tls_config(reach.authorities.as_deref())?)
             .https_or_http()
             .enable_http1()
             .wrap_connector(tcp);

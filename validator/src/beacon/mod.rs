@@ -11,6 +11,7 @@ mod fallback;
 mod health;
 pub(crate) mod http;
 mod meeting;
+mod names;
 mod node;
 mod shapes;
 mod url;
@@ -22,6 +23,7 @@ pub use exits::{Leaving, PartialWithdrawal};
 pub use fallback::{Answer, Ask, MAX_NODES, Nodes, Unanswered};
 pub use health::Need;
 pub use meeting::Introduction;
+pub use names::Reach;
 pub use node::Node;
 pub use shapes::{
     AttestationReward, AttestationRewards, AttesterDuty, CommitteeSubscription, Duties, Genesis, IdealReward, Liveness,

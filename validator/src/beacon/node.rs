@@ -3,6 +3,7 @@
 use super::error::{CallError, Kind};
 use super::health::Health;
 use super::http::{Form, Http, Request, Response};
+use super::names::Reach;
 use super::shapes::{
     AttestationRewards, AttesterDuty, CommitteeSubscription, Duties, Genesis, Liveness, ProposerDuty,
     ProposerPreparation, SyncDuty, SyncSubscription, Syncing, ValidatorInfo, items, member, parse, read, read_all,
@@ -45,11 +46,10 @@ pub struct Node {
 }
 
 impl Node {
-    /// A node at `position` of the operator's list; `authorities` is a PEM text for its TLS. An error if that has no
-    /// certificate.
-    pub fn new(position: usize, url: NodeUrl, authorities: Option<&[u8]>) -> Result<Self, String> {
+    /// A node at `position` of the operator's list; an error if the authorities have no certificate.
+    pub fn new(position: usize, url: NodeUrl, reach: &Reach) -> Result<Self, String> {
         Ok(Node {
-            http: Http::new(url, authorities)?,
+            http: Http::new(url, reach)?,
             position,
             health: Mutex::new(Health::default()),
             old_proposer_route: AtomicBool::new(false),

@@ -51,7 +51,8 @@ fn root_of(byte: u8) -> String {
 }
 
 fn nodes(scripts: &[&Scripted], broadcast: bool) -> Nodes {
-    let node = |(position, script): (usize, &&Scripted)| Node::new(position, script.url().parse().unwrap(), None);
+    let node =
+        |(position, script): (usize, &&Scripted)| Node::new(position, script.url().parse().unwrap(), &Reach::default());
     let list = scripts.iter().enumerate().map(node).collect::<Result<_, _>>().unwrap();
     Nodes::new(list, broadcast).unwrap()
 }
@@ -268,7 +269,7 @@ async fn duties_are_asked_on_the_newest_route_that_the_node_has() {
 async fn credentials_and_prefix_are_sent_and_the_version_of_a_body() {
     let node = Scripted::start(|_| Reply::json("{}"));
     let url = format!("http://me:secret@{}/prefix", node.address).parse().unwrap();
-    let client = Node::new(0, url, None).unwrap();
+    let client = Node::new(0, url, &Reach::default()).unwrap();
     let timeout = Duration::from_secs(2);
     client
         .submit_single_attestations(&[], Fork::Fulu, timeout)
@@ -319,7 +320,7 @@ async fn events_come_in_pieces_and_silence_is_an_end() {
         (reply.chunked, reply.linger) = (Some(7), Duration::from_secs(2));
         reply
     });
-    let client = Node::new(0, node.url().parse().unwrap(), None).unwrap();
+    let client = Node::new(0, node.url().parse().unwrap(), &Reach::default()).unwrap();
     let mut events = Events::open(&client).await.unwrap();
     let Event::Head(head) = events.next(Duration::from_secs(1)).await.unwrap() else {
         panic!("no head event");
@@ -335,7 +336,7 @@ async fn nobody_there_is_a_quick_and_clear_error() {
         .unwrap()
         .local_addr()
         .unwrap();
-    let client = Node::new(0, format!("http://{port}").parse().unwrap(), None).unwrap();
+    let client = Node::new(0, format!("http://{port}").parse().unwrap(), &Reach::default()).unwrap();
     let error = client.head_root(Duration::from_secs(5)).await.unwrap_err();
     assert_eq!(error.kind, Kind::Unreachable);
     assert!(
@@ -343,5 +344,9 @@ async fn nobody_there_is_a_quick_and_clear_error() {
         "{}",
         error.text
     );
-    assert!(Node::new(0, "https://x".parse().unwrap(), Some(b"no certificate")).is_err());
+    let wrong = Reach {
+        authorities: Some(b"no certificate".to_vec()),
+        ..Reach::default()
+    };
+    assert!(Node::new(0, "https://x".parse().unwrap(), &wrong).is_err());
 }

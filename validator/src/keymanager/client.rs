@@ -2,7 +2,7 @@
 
 use super::token::{Token, read_address};
 use crate::beacon::http::{Form, Http, Request};
-use crate::beacon::{CallError, Kind, NodeUrl};
+use crate::beacon::{CallError, Kind, NodeUrl, Reach};
 use anyhow::{Context, Result, anyhow, bail};
 use consensus::types::BLSPubkey;
 use hyper::Method;
@@ -36,7 +36,7 @@ pub fn find(folder: &Path) -> Result<Option<Client>> {
     let token = Token::read(folder)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let client = Client {
-        http: Http::new(url.with_bearer(token.text()), None).map_err(|why| anyhow!(why))?,
+        http: Http::new(url.with_bearer(token.text()), &Reach::default()).map_err(|why| anyhow!(why))?,
         runtime: runtime.context("cannot start the runtime")?,
     };
     match client.keys() {

@@ -144,6 +144,7 @@ pub(super) fn fork_date(slots: &SlotClock, epoch: Epoch) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::beacon::Reach;
     use crate::scripted::{Reply, Scripted};
     use consensus::ssz::{Bytes, Json};
 
@@ -186,7 +187,9 @@ mod tests {
             say(genesis(Bytes([6; 32]))),
             say(genesis(root)),
         ];
-        let node = |(position, script): (usize, &Scripted)| Node::new(position, script.url().parse().unwrap(), None);
+        let node = |(position, script): (usize, &Scripted)| {
+            Node::new(position, script.url().parse().unwrap(), &Reach::default())
+        };
         let list = scripts.iter().enumerate().map(node).collect::<Result<_, _>>().unwrap();
         let nodes = Nodes::new(list, false).unwrap();
         let learned = learn_genesis(&nodes, &KnownGenesis::default(), root, &config).await;

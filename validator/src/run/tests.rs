@@ -249,13 +249,13 @@ impl World {
             genesis: KnownGenesis::default(),
             folder: folder.to_path_buf(),
             nodes: vec![self.node.url().parse().unwrap()],
-            authorities: None,
+            reach: Reach::default(),
             broadcast: false,
             suggested_fee_recipient: Some(Bytes([5; 20])),
             doppelganger_protection: true,
             metrics: None,
             keymanager: KeymanagerPort::Off,
-            remote_signer_authorities: None,
+            remote_signers: Reach::default(),
         }
     }
 

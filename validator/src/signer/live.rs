@@ -62,7 +62,7 @@ impl Signer {
             let http = if let Some(http) = known {
                 http
             } else {
-                let made = Http::new(url.clone(), self.0.authorities.as_deref());
+                let made = Http::new(url.clone(), &self.0.reach);
                 let made = made.map_err(|why| anyhow!("the remote signer {url}: {why}"))?;
                 signers.push(made.clone());
                 made

@@ -166,6 +166,13 @@ async fn forks_before_electra_have_the_older_type_and_gloas_has_its_own() {
     assert!(matches!(refused, Refused::Malformed(_)), "{refused}");
 }
 
+fn trusting(authority: Option<&String>) -> Reach {
+    Reach {
+        authorities: authority.map(|pem| pem.clone().into_bytes()),
+        ..Reach::default()
+    }
+}
+
 /// Over TLS, by an authority that only the operator knows: refused without it, with the remedy, and trusted with it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn over_tls_a_signer_is_trusted_by_the_authority_that_is_named() {
@@ -174,8 +181,8 @@ async fn over_tls_a_signer_is_trusted_by_the_authority_that_is_named() {
     let (signer, key) = signer(&scratch, &script);
     let other = Scripted::start_tls(sign).authority;
     let open = |authority: Option<&String>| {
-        let authority = authority.map(|pem| pem.clone().into_bytes());
-        Signer::open_trusting(scratch.folder(), config(), ROOT, authority).unwrap()
+        let reach = trusting(authority);
+        Signer::open_reaching(scratch.folder(), config(), ROOT, reach).unwrap()
     };
     let refused = one(&signer, key, Message::SelectionProof(5), 5)
         .await
@@ -201,11 +208,11 @@ async fn over_tls_a_signer_is_trusted_by_the_authority_that_is_named() {
     assert_eq!(script.asked("/api/v1/eth2/sign/").len(), 1);
 
     // An exit is signed by the same signer, though no client runs.
-    let authority = script.authority.as_ref().map(|pem| pem.clone().into_bytes());
-    for (authority, may) in [(None, false), (authority, true)] {
+    for (authority, may) in [(None, false), (script.authority.as_ref(), true)] {
+        let reach = trusting(authority);
         let folder = scratch.folder().to_path_buf();
         let signed = tokio::task::spawn_blocking(move || {
-            let key = crate::exit::stored_key(&folder, &key, authority).unwrap();
+            let key = crate::exit::stored_key(&folder, &key, reach).unwrap();
             crate::exit::sign(&key, &config(), ROOT, 4, 61)
         });
         let signed = signed.await.unwrap();
