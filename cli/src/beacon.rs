@@ -39,11 +39,11 @@ pub(crate) struct Beacon {
 }
 
 impl NodeArgs {
-    /// These addresses, first choice first.
-    pub(crate) fn of(beacon_nodes: Vec<String>) -> Self {
+    /// These addresses, first choice first, with a file of authorities to trust beside the usual ones.
+    pub(crate) fn of(beacon_nodes: Vec<String>, beacon_nodes_ca: Option<PathBuf>) -> Self {
         NodeArgs {
             beacon_nodes,
-            beacon_nodes_ca: None,
+            beacon_nodes_ca,
             dns: Vec::new(),
         }
     }

@@ -206,7 +206,8 @@ fn from_file(option: &Arg, long: &str, name: &str, document: &DocumentMut) -> Re
     };
     let top = || document.as_table().get(long).filter(|item| !item.is_table_like());
     let Some(item) = in_table(name).or_else(top).or_else(others) else {
-        return Ok(Vec::new());
+        let address = LOOKING.contains(&name).then(|| address(long, document)).flatten();
+        return Ok(address.into_iter().collect());
     };
     let wrong = |what: &str| Failure::usage(format!("{long} = {}: {what}", item.to_string().trim().escape_debug()));
     let value = item.as_value().ok_or_else(|| wrong("this is a table"))?;
@@ -222,6 +223,31 @@ fn from_file(option: &Arg, long: &str, name: &str, document: &DocumentMut) -> Re
         None => word(value).map(|word| vec![word]),
     };
     words.ok_or_else(|| wrong("write a text in quotes, a number, or a list of them"))
+}
+
+/// Where a program of this machine answers by its own settings, for those who look at it and are told nothing else.
+fn address(long: &str, document: &DocumentMut) -> Option<String> {
+    let (table, of) = match long {
+        "beacon-nodes" => ("node", "http"),
+        "client-metrics" => ("validator", "metrics"),
+        _ => return None,
+    };
+    let table = document.get(table).and_then(Item::as_table_like)?;
+    let port = table.get(&format!("{of}-port"))?.as_integer()?;
+    let host = table.get(&format!("{of}-address")).and_then(Item::as_str);
+    // What listens everywhere is asked here.
+    let host = host.filter(|host| !matches!(*host, "0.0.0.0" | "::"));
+    let host = host.map_or_else(
+        || "127.0.0.1".to_owned(),
+        |host| {
+            if host.contains(':') {
+                format!("[{host}]")
+            } else {
+                host.into()
+            }
+        },
+    );
+    Some(format!("--{long}=http://{host}:{port}"))
 }
 
 /// A value as it would be typed.
@@ -259,6 +285,29 @@ mod tests {
         let found = complete.map(|line| words(line).filter(|word| !word.starts_with("--config-file")).collect());
         std::fs::remove_file(path).ok();
         found.map_err(|failure| failure.message)
+    }
+
+    #[test]
+    fn those_who_look_ask_where_the_settings_say_that_the_programs_answer() {
+        let file = "[node]\nhttp-port = 5152\nhttp-address = \"0.0.0.0\"\n[validator]\nmetrics-port = 8109\n";
+        let line = complete_with(&["status"], &[], Some(file)).unwrap();
+        assert!(
+            line.contains(&"--beacon-nodes=http://127.0.0.1:5152".to_owned()),
+            "{line:?}"
+        );
+        assert!(
+            line.contains(&"--client-metrics=http://127.0.0.1:8109".to_owned()),
+            "{line:?}"
+        );
+        // What is said wins, and the programs themselves are told nothing by it.
+        let said = format!("beacon-nodes = [\"http://other:5052\"]\n{file}");
+        let line = complete_with(&["status"], &[], Some(&said)).unwrap();
+        assert!(
+            line.contains(&"--beacon-nodes=http://other:5052".to_owned()),
+            "{line:?}"
+        );
+        let line = complete_with(&["validator"], &[], Some(file)).unwrap();
+        assert!(!line.iter().any(|word| word.starts_with("--beacon-nodes")), "{line:?}");
     }
 
     #[test]

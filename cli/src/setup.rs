@@ -46,7 +46,8 @@ A file of answers has the names of the settings, and those of the keys:
   new-keys = true                      # or: slashing-history = \"history.json\"
   start = true                         # false: write and take in, start nothing
 
-Tables [node] and [validator] in it are taken over as they stand. Paths are seen from where the command runs. What is left
+Tables [node] and [validator] in it are taken over as they stand: `tls-ca` in [node] names the certificates (PEM) of
+authorities to trust for the checkpoint's server beside the usual ones. Paths are seen from where the command runs. What is left
 out stays as it is. It ends with 0, or with 7 where something has to be mended first; then nothing was changed.";
 
 /// Ask for what is needed, try it, write the settings, take keys in and start

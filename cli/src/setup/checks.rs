@@ -5,12 +5,13 @@ use super::{Setup, absolute, file, text};
 use crate::doctor::{Line, Mark, Network, bad, clock, engine, note, ok};
 use crate::exit::Failure;
 use crate::http::Base;
+use crate::validator::reach;
 use crate::{network, words};
 use ::node::execution::JwtSecret;
 use consensus::preset::SLOTS_PER_EPOCH;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use validator::beacon::{Introduction, Node, NodeUrl, Reach};
+use validator::beacon::{Introduction, Node, NodeUrl};
 use validator::settings::{Settings, parse_address, to_checksum};
 
 /// For one answer of a checkpoint's server, which is far away and has many to serve.
@@ -68,10 +69,11 @@ impl Setup {
         let Some(network) = &self.network else {
             return vec![note(NAME, "not checked, as the network is not known")];
         };
-        let node = url
-            .parse::<NodeUrl>()
-            .and_then(|url| Node::new(0, url, &Reach::default()));
-        let node = match node {
+        let reach = match reach(self.value("tls-ca").as_deref().map(Path::new), &[]) {
+            Ok(reach) => reach,
+            Err(failure) => return vec![bad(NAME, format!("tls-ca: {}", failure.message))],
+        };
+        let node = match url.parse::<NodeUrl>().and_then(|url| Node::new(0, url, &reach)) {
             Ok(node) => node,
             Err(why) => return vec![bad(NAME, format!("checkpoint-sync-url: {why}"))],
         };

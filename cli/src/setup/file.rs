@@ -11,8 +11,8 @@ use super::owner::Owner;
 /// Where a setting that is not in the file yet is put: at the top, or in a command's table.
 pub(super) fn home(name: &str) -> Option<&'static str> {
     match name {
-        "checkpoint-sync-url" | "execution-endpoint" | "execution-jwt" | "dev-engine" => Some("node"),
-        "suggested-fee-recipient" | "beacon-nodes" => Some("validator"),
+        "checkpoint-sync-url" | "tls-ca" | "execution-endpoint" | "execution-jwt" | "dev-engine" => Some("node"),
+        "suggested-fee-recipient" | "beacon-nodes" | "beacon-nodes-ca" => Some("validator"),
         _ => None,
     }
 }

@@ -143,7 +143,8 @@ impl Setup {
                 coming.len()
             ));
         }
-        let nodes = NodeArgs::of(self.nodes());
+        let authorities = self.value("beacon-nodes-ca").or_else(|| self.value("tls-ca"));
+        let nodes = NodeArgs::of(self.nodes(), authorities.map(PathBuf::from));
         let lines = look(&config, genesis, &nodes, &candidates)?;
         let bad = lines.iter().filter(|line| line.mark == Mark::Bad).count();
         self.wrong += bad;
