@@ -29,7 +29,7 @@ pub(super) enum Names {
     /// By the C library.
     System(GaiResolver),
     /// By these servers, over UDP and, where an answer is too long for that, TCP.
-    Servers(TokioResolver),
+    Servers(Box<TokioResolver>),
 }
 
 impl Names {
@@ -44,7 +44,7 @@ impl Names {
             }
         }
         let builder = TokioResolver::builder_with_config(config, TokioConnectionProvider::default());
-        Names::Servers(builder.build())
+        Names::Servers(Box::new(builder.build()))
     }
 }
 
@@ -96,10 +96,9 @@ mod tests {
                 // The question: letters with their count before each label, a zero, type and class.
                 let end = 12 + question[12..length].iter().position(|byte| *byte == 0).unwrap() + 5;
                 let asked: String = question[12..end - 5].iter().map(|byte| *byte as char).collect();
-                let labels: String = known
-                    .split('.')
-                    .map(|label| format!("{}{label}", label.len() as u8 as char))
-                    .collect();
+                let labels = known.split('.').fold(String::new(), |labels, label| {
+                    labels + &char::from(label.len() as u8).to_string() + label
+                });
                 let is_known = asked.eq_ignore_ascii_case(&labels);
                 let is_a = question[end - 4..end - 2] == [0, 1];
                 let mut answer = question[..2].to_vec();
