@@ -79,7 +79,7 @@ struct Inner {
 #[derive(Debug)]
 enum SigningKey {
     Local(LocalKey),
-    Remote(RemoteKey),
+    Remote(Box<RemoteKey>),
 }
 
 #[derive(Debug)]
@@ -387,7 +387,7 @@ fn record_and_sign(
         Ok(match &*prepared.key {
             SigningKey::Local(key) => Done::Signed(key.sign(permit)),
             SigningKey::Remote(key) => Done::Ask(Asked {
-                key: key.clone(),
+                key: RemoteKey::clone(key),
                 permit,
                 body: prepared.body,
             }),

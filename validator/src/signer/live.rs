@@ -67,7 +67,7 @@ impl Signer {
                 signers.push(made.clone());
                 made
             };
-            self.insert(pubkey, SigningKey::Remote(RemoteKey::new(*pubkey, http)))?;
+            self.insert(pubkey, SigningKey::Remote(Box::new(RemoteKey::new(*pubkey, http))))?;
         }
         Ok(())
     }
@@ -191,7 +191,7 @@ impl Signer {
         let network = &self.0.network;
         let signature: BLSSignature = match &*secret {
             SigningKey::Local(key) => key.sign(Permit::Harmless(message::exit_permit(network, &exit))),
-            SigningKey::Remote(key) => ask_for_exit(key.clone(), network, &exit).await?,
+            SigningKey::Remote(key) => ask_for_exit(RemoteKey::clone(key), network, &exit).await?,
         };
         Ok(SignedVoluntaryExit {
             message: exit,
