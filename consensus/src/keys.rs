@@ -6,21 +6,20 @@
 //!
 //! At 2.2 million validators decompressing takes half a minute, and on a small machine some. The keys therefore lie in a
 //! table that may be a mapped file (`crypto::pubkeys`): in the order of the registry, only appended to, and so only for
-//! indices that are final. While the file is made for the first time, those who are active come first and are held in
-//! memory until the table gets there, so that votes can be checked long before it is complete:
+//! indices that are final. While the file is made for the first time, who needs a key that is not in it makes it for
+//! himself. Those who are active could come first, but would wait in memory until the table gets to them: 100 MB.
 //!
 //! ```text
 //! let mut keys = Keys::with_table(table, &state.validators)?;    // the file, perhaps with some keys or all of them
 //! keys.settle(keys.len());                                       // since the state is final
-//! for part in keys.missing(&state).chunks(1024) {                // 15 ms of work each, for any thread
+//! for part in keys.missing().chunks(1024) {                      // 15 ms of work each, for any thread
 //!     keys.enter(decompress(&state.validators, part)?)?;
 //! }
 //! ```
 
 use crate::Invalid;
 use crate::ensure;
-use crate::helpers::accessors::{get_current_epoch, validator};
-use crate::helpers::predicates::is_active_validator;
+use crate::helpers::accessors::validator;
 use crate::ssz::PersistentList;
 use crate::state::State;
 use crate::types::{BLSPubkey, BeaconState, Validator, ValidatorIndex};
@@ -207,26 +206,20 @@ impl Keys {
     /// must be that of a finalized state. Errors if a key is no point of the curve or the file cannot grow.
     pub fn extend(&mut self, validators: &PersistentList<Validator>) -> Result<(), Invalid> {
         self.know(validators);
-        let missing: Vec<u32> = (self.table.len()..validators.len())
-            .map(|index| index as u32)
-            .filter(|index| self.ahead(*index).is_none())
-            .collect();
+        let missing = self.missing();
         for part in missing.chunks(AT_ONCE) {
             self.enter(decompress(validators, part)?)?;
         }
         Ok(())
     }
 
-    /// The known validators of `state` whose keys have to be decompressed yet: those who are active first, since theirs
-    /// are wanted first, then the others. In this order they go to [`decompress`] and `enter`, in as many parts as one
-    /// likes.
-    pub fn missing(&self, state: &State) -> Vec<u32> {
-        let (epoch, start) = (get_current_epoch(state), self.table.len());
-        let known = state.validators.iter_from(start).zip(start..self.len());
-        let wanted = known.map(|(validator, index)| (is_active_validator(validator, epoch), index as u32));
-        let wanted = wanted.filter(|(_, index)| self.ahead(*index).is_none());
-        let (active, others): (Vec<_>, Vec<_>) = wanted.partition(|(active, _)| *active);
-        active.into_iter().chain(others).map(|(_, index)| index).collect()
+    /// The known validators whose keys have to be decompressed yet. In this order they go to [`decompress`] and `enter`, in
+    /// as many parts as one likes.
+    pub fn missing(&self) -> Vec<u32> {
+        (self.table.len()..self.len())
+            .map(|index| index as u32)
+            .filter(|index| self.ahead(*index).is_none())
+            .collect()
     }
 
     /// Enters decompressed keys: into the table those that it reaches, the others in memory until it does. Those that come
@@ -400,30 +393,23 @@ mod tests {
     }
 
     #[test]
-    fn a_table_is_filled_with_the_active_first() {
+    fn a_table_is_filled_part_by_part() {
         let numbers: Vec<usize> = (0..50).collect();
         let state = state(&numbers);
         let mut table = Pubkeys::in_memory();
         table.append(&numbered(5)).unwrap();
         let mut keys = Keys::with_table(table, &state.validators).unwrap();
         keys.settle(keys.len());
-        let missing = keys.missing(&state);
-        let active: Vec<u32> = (6..50).step_by(3).collect();
-        assert_eq!(missing.len(), 45);
-        assert_eq!(missing[..active.len()], active);
+        let missing = keys.missing();
+        assert_eq!(missing, (5..50).collect::<Vec<u32>>());
         for (number, part) in missing.chunks(4).enumerate() {
             assert!(agrees(&keys, &state), "before part {number}");
             keys.enter(decompress(&state.validators, part).unwrap()).unwrap();
-            if number == active.len() / 4 {
-                assert!(active.iter().all(|index| keys.decompressed(*index as usize).is_some()));
-                assert!(keys.decompressed(49).is_none());
-                let rest = keys.missing(&state);
-                assert_eq!(rest, missing[(number + 1) * 4..]);
-            }
+            assert!(keys.ahead.is_empty(), "nothing waits in memory");
+            assert_eq!(keys.missing(), missing[((number + 1) * 4).min(45)..]);
         }
         assert!(agrees(&keys, &state));
         assert_eq!(keys.table.len(), 50);
-        assert!(keys.missing(&state).is_empty() && keys.ahead.is_empty());
         assert!((0..50).all(|index| keys.table.get(index).unwrap() == numbered(50)[index]));
     }
 
@@ -458,7 +444,7 @@ mod tests {
         let (early, later) = (state(&[0, 1, 2]), state(&[0, 1, 2, 3, 4, 5]));
         let mut keys = Keys::with_table(table, &early.validators).unwrap();
         keys.settle(3);
-        assert!(keys.missing(&early).is_empty() && agrees(&keys, &early));
+        assert!(keys.missing().is_empty() && agrees(&keys, &early));
         assert!(agrees(&keys, &later), "a registry that grew as the table did");
         assert!(agrees(&keys, &state(&[0, 1, 2, 7, 8])), "and one that did not");
         keys.extend(&later.validators).unwrap();

@@ -67,17 +67,13 @@ fn make_again(path: &Path, why: &dyn std::fmt::Display) -> Result<Pubkeys> {
     Ok(Pubkeys::open(path)?)
 }
 
-/// Makes the keys that are missing, those of active validators first, and puts them on disk. Until then whoever needs one
-/// makes it for himself.
+/// Makes the keys that are missing, and puts them on disk. Until then whoever needs one makes it for himself.
 pub(crate) async fn fill(chain: Chain, state: Arc<State>, stop: Stop) {
-    let (keys, of) = (Arc::clone(&chain.snapshot().keys), Arc::clone(&state));
-    // Nothing is missing on most starts; a look at the whole registry costs 50 ms.
-    if keys.in_table() >= state.validators.len() {
+    let missing = chain.snapshot().keys.missing();
+    // As on most starts.
+    if missing.is_empty() {
         return;
     }
-    let Some(missing) = on_worker(&chain, &stop, move || keys.missing(&of)).await else {
-        return;
-    };
     let (begun, mut told, mut done) = (Instant::now(), Instant::now(), 0);
     for part in missing.chunks(AT_ONCE) {
         let (part, of, to) = (Arc::<[u32]>::from(part), Arc::clone(&state), chain.clone());
