@@ -11,6 +11,7 @@ use super::light::{self, Chain, Light};
 use super::process::{Node, Process};
 use consensus::Config;
 use consensus::ssz::Root;
+use libp2p::Multiaddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -28,6 +29,8 @@ const OF_SOURCE: usize = 12;
 const SETTLE: Duration = Duration::from_secs(45);
 /// For how long it is measured.
 const MEASURE: Duration = Duration::from_mins(4);
+/// After which time peers that are not connected are called again.
+const CALL_AGAIN: Duration = Duration::from_secs(5);
 /// How long it may take until all peers are there.
 const PATIENCE: Duration = Duration::from_mins(5);
 const FEE_RECIPIENT: &str = "0x8943545177806ED17B9F23F0a21ee5948eCaa776";
@@ -70,12 +73,11 @@ fn bench_with(program: &Path, folder: &Path, slot: &str) {
     let begun = Instant::now();
     for (node, target) in followers.iter().zip(TARGETS) {
         while node.metric("wren_peers", "") < target as f64 {
-            assert!(
-                begun.elapsed() < PATIENCE,
-                "the follower has {} peers of {target}",
-                node.metric("wren_peers", "")
-            );
-            std::thread::sleep(Duration::from_millis(200));
+            let count = node.metric("wren_peers", "");
+            assert!(begun.elapsed() < PATIENCE, "the follower has {count} peers of {target}");
+            // Where many call at once some are turned away.
+            call(node, target, &peers);
+            std::thread::sleep(CALL_AGAIN);
         }
     }
     std::thread::sleep(SETTLE);
@@ -114,18 +116,25 @@ fn statics(addresses: impl Iterator<Item = String>) -> Vec<String> {
         .collect()
 }
 
-/// A node that calls half of the peers that it wants, and is called by the others.
+/// The light peers of a follower: those that it calls, half of all with the node that makes the chain, and those that
+/// call it.
+fn halves(peers: &[Light], target: usize) -> (&[Light], &[Light]) {
+    peers[..target - 1].split_at(target / 2 - 1)
+}
+
 fn follower(program: &Path, folder: &Path, target: usize, source: &Node, peers: &[Light]) -> Node {
-    let (called, calling) = peers[..target - 1].split_at(target / 2 - 1);
-    let called = called.iter().map(|peer| peer.address.to_string());
+    let called = halves(peers, target).0.iter().map(|peer| peer.address.to_string());
     let mut options = statics(called.chain([source.address(false)]));
     options.extend(["--target-peers".to_owned(), target.to_string()]);
-    let node = Node::start(program, folder, &format!("follower-{target}"), &options);
-    let address = node.address(false).parse().expect("it is an address");
-    for peer in calling {
-        peer.calls.send(Clone::clone(&address)).expect("it lives");
+    Node::start(program, folder, &format!("follower-{target}"), &options)
+}
+
+/// Has those call it that do and are not connected.
+fn call(node: &Node, target: usize, peers: &[Light]) {
+    let address: Multiaddr = node.address(false).parse().expect("it is an address");
+    for peer in halves(peers, target).1 {
+        peer.calls.send(address.clone()).expect("it lives");
     }
-    node
 }
 
 fn validators(program: &Path, folder: &Path, source: &Node) -> Process {
