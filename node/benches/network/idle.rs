@@ -1,11 +1,13 @@
-//! What it takes to follow a chain with 50 peers and without a validator: processor time, bytes, memory.
+//! What it takes to follow a chain without a validator, for several choices of `--target-peers`: processor time, bytes,
+//! memory.
 //!
-//! One node with all validators makes the chain, another follows: processes of their own. The rest of the peers are light
-//! ones of this process. The chain is a small one with mainnet's slots: what its votes and blocks cost is a fraction of
-//! what mainnet's do, and what the connections cost is the same. So it is measured with few peers and with many.
+//! One node with all validators makes the chain, others follow, each with as many peers as it wants: all processes of
+//! their own, measured over the same minutes. The rest of the peers are light ones of this process; half of a follower's
+//! have called it. The chain is a small one, so that it is run twice, with mainnet's slots and with a sixth of them: the
+//! difference is what messages cost, the rest is what connections cost.
 
 use super::http;
-use super::light::{self, Chain};
+use super::light::{self, Chain, Light};
 use super::process::{Node, Process};
 use consensus::Config;
 use consensus::ssz::Root;
@@ -15,24 +17,33 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 const VALIDATORS: &str = "512";
-const SLOT_SECONDS: &str = "12";
-/// Seconds until genesis: both nodes, the client and the peers are there by then.
-const DELAY: &str = "45";
-/// Peers of the follower, besides the node that makes the chain.
-const PEERS: [usize; 3] = [4, 24, 49];
+/// Seconds of a slot.
+const SLOTS: [&str; 2] = ["12", "2"];
+/// Seconds until genesis: the nodes, the client and the peers are there by then.
+const DELAY: &str = "60";
+/// Peers that a follower wants, the node that makes the chain among them.
+const TARGETS: [usize; 4] = [16, 25, 50, 100];
 /// Light peers that the node which makes the chain calls: its mesh and a few more.
 const OF_SOURCE: usize = 12;
 /// Slots until all are in the meshes of all topics.
-const SETTLE: Duration = Duration::from_secs(36);
-/// For how long it is measured: fifteen slots.
-const MEASURE: Duration = Duration::from_mins(3);
+const SETTLE: Duration = Duration::from_secs(45);
+/// For how long it is measured.
+const MEASURE: Duration = Duration::from_mins(4);
+/// After which time peers that are not connected are called again.
+const CALL_AGAIN: Duration = Duration::from_secs(5);
 /// How long it may take until all peers are there.
 const PATIENCE: Duration = Duration::from_mins(5);
 const FEE_RECIPIENT: &str = "0x8943545177806ED17B9F23F0a21ee5948eCaa776";
 
 pub(super) fn bench(program: &Path, folder: &Path) {
+    for slot in SLOTS {
+        bench_with(program, &folder.join(format!("slots-of-{slot}")), slot);
+    }
+}
+
+fn bench_with(program: &Path, folder: &Path, slot: &str) {
     std::fs::create_dir_all(folder).expect("the folder can be made");
-    println!("\na node that follows, {VALIDATORS} validators, slots of {SLOT_SECONDS} s, TCP");
+    println!("\nnodes that follow, {VALIDATORS} validators, slots of {slot} s, TCP");
     let genesis = [
         "genesis",
         "--output",
@@ -41,12 +52,9 @@ pub(super) fn bench(program: &Path, folder: &Path) {
         VALIDATORS,
         "--keys",
         "1",
-        "--slot-time",
-        SLOT_SECONDS,
-        "--delay",
-        DELAY,
     ];
-    run(program, folder, "genesis", &genesis);
+    let times = ["--slot-time", slot, "--delay", DELAY];
+    run(program, folder, "genesis", &[&genesis[..], &times].concat());
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -56,14 +64,27 @@ pub(super) fn bench(program: &Path, folder: &Path) {
     let probe = Node::start(program, folder, "probe", &[] as &[&str]);
     let chain = chain_of(folder, &probe);
     drop(probe);
-    let most = PEERS.into_iter().max().unwrap_or_default();
-    let light = runtime.block_on(light::start(&chain, most));
-    let source = Node::start(program, folder, "source", &statics(&light[..OF_SOURCE]));
+    let most = TARGETS.into_iter().max().unwrap_or_default();
+    let peers = runtime.block_on(light::start(&chain, most));
+    let first = peers.iter().take(OF_SOURCE).map(|peer| peer.address.to_string());
+    let source = Node::start(program, folder, "source", &statics(first));
     let _validators = validators(program, folder, &source);
-    for count in PEERS {
-        let mut peers = light[..count].to_vec();
-        peers.push(source.address(false).parse().expect("it is an address"));
-        follow(program, folder, &peers);
+    let followers = TARGETS.map(|target| follower(program, folder, target, &source, &peers));
+    let begun = Instant::now();
+    for (node, target) in followers.iter().zip(TARGETS) {
+        while node.metric("wren_peers", "") < target as f64 {
+            let count = node.metric("wren_peers", "");
+            assert!(begun.elapsed() < PATIENCE, "the follower has {count} peers of {target}");
+            // Where many call at once some are turned away.
+            call(node, target, &peers);
+            std::thread::sleep(CALL_AGAIN);
+        }
+    }
+    std::thread::sleep(SETTLE);
+    let before = followers.each_ref().map(Account::of);
+    std::thread::sleep(MEASURE);
+    for ((node, target), before) in followers.iter().zip(TARGETS).zip(before) {
+        tell(node, target, &before);
     }
 }
 
@@ -89,11 +110,31 @@ fn chain_of(folder: &Path, node: &Node) -> Chain {
     }
 }
 
-fn statics(peers: &[Multiaddr]) -> Vec<String> {
-    peers
-        .iter()
-        .flat_map(|peer| ["--static-peer".to_owned(), peer.to_string()])
+fn statics(addresses: impl Iterator<Item = String>) -> Vec<String> {
+    addresses
+        .flat_map(|address| ["--static-peer".to_owned(), address])
         .collect()
+}
+
+/// The light peers of a follower: those that it calls, half of all with the node that makes the chain, and those that
+/// call it.
+fn halves(peers: &[Light], target: usize) -> (&[Light], &[Light]) {
+    peers[..target - 1].split_at(target / 2 - 1)
+}
+
+fn follower(program: &Path, folder: &Path, target: usize, source: &Node, peers: &[Light]) -> Node {
+    let called = halves(peers, target).0.iter().map(|peer| peer.address.to_string());
+    let mut options = statics(called.chain([source.address(false)]));
+    options.extend(["--target-peers".to_owned(), target.to_string()]);
+    Node::start(program, folder, &format!("follower-{target}"), &options)
+}
+
+/// Has those call it that do and are not connected.
+fn call(node: &Node, target: usize, peers: &[Light]) {
+    let address: Multiaddr = node.address(false).parse().expect("it is an address");
+    for peer in halves(peers, target).1 {
+        peer.calls.send(address.clone()).expect("it lives");
+    }
 }
 
 fn validators(program: &Path, folder: &Path, source: &Node) -> Process {
@@ -146,29 +187,19 @@ impl Account {
     }
 }
 
-fn follow(program: &Path, folder: &Path, peers: &[Multiaddr]) {
-    let name = format!("follower-{}", peers.len());
-    let node = Node::start(program, folder, &name, &statics(peers));
-    let begun = Instant::now();
-    while node.metric("wren_peers", "") < peers.len() as f64 {
-        assert!(begun.elapsed() < PATIENCE, "{name} does not get its peers");
-        std::thread::sleep(Duration::from_millis(200));
-    }
-    std::thread::sleep(SETTLE);
-    let before = Account::of(&node);
-    std::thread::sleep(MEASURE);
-    let after = Account::of(&node);
+fn tell(node: &Node, target: usize, before: &Account) {
+    let after = Account::of(node);
     let seconds = (after.at - before.at).as_secs_f64();
     println!(
-        "  {} peers: {:.2} % of a core, {:.1} KB/s received, {:.1} KB/s sent, {:.1} messages a second; {:.1} MiB that no \
-         file backs; {} connected at the end, head {}",
-        peers.len(),
+        "  {target} peers: {:.2} % of a core, {:.2} KB/s received, {:.2} KB/s sent, {:.2} messages a second; {:.1} MiB \
+         that no file backs; {} connected at the end, {} of them called; head {}",
         after.cpu.saturating_sub(before.cpu).as_secs_f64() / seconds * 100.0,
         (after.received - before.received) / seconds / 1e3,
         (after.sent - before.sent) / seconds / 1e3,
         (after.messages - before.messages) / seconds,
         node.process.anonymous_kb() as f64 / 1024.0,
         node.metric("wren_peers", ""),
+        node.metric("wren_peers", "inbound"),
         node.head().unwrap_or_default()
     );
 }

@@ -22,6 +22,7 @@ use node::network::rpc::streams::{self, Opened};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 /// How many of the others each calls.
 const CALLS: usize = 4;
@@ -56,9 +57,17 @@ impl Chain {
     }
 }
 
-/// Starts so many in the runtime that it is called in. Where they are, with their ids.
-pub(super) async fn start(chain: &Chain, count: usize) -> Vec<Multiaddr> {
-    let mut addresses: Vec<Multiaddr> = Vec::new();
+/// A peer that was started.
+pub(super) struct Light {
+    /// Where it is, with its id.
+    pub(super) address: Multiaddr,
+    /// Has it call others.
+    pub(super) calls: UnboundedSender<Multiaddr>,
+}
+
+/// Starts so many in the runtime that it is called in.
+pub(super) async fn start(chain: &Chain, count: usize) -> Vec<Light> {
+    let mut peers: Vec<Light> = Vec::new();
     for _ in 0..count {
         let mut swarm = swarm(chain);
         let anywhere = Multiaddr::from(Ipv4Addr::LOCALHOST).with(Part::Tcp(0));
@@ -68,13 +77,15 @@ pub(super) async fn start(chain: &Chain, count: usize) -> Vec<Multiaddr> {
                 break address;
             }
         };
-        for other in addresses.iter().rev().take(CALLS) {
-            swarm.dial(other.clone()).expect("it may be called");
+        for other in peers.iter().rev().take(CALLS) {
+            swarm.dial(other.address.clone()).expect("it may be called");
         }
-        addresses.push(address.with(Part::P2p(*swarm.local_peer_id())));
-        tokio::spawn(live(swarm, chain.status()));
+        let (calls, called) = unbounded_channel();
+        let address = address.with(Part::P2p(*swarm.local_peer_id()));
+        peers.push(Light { address, calls });
+        tokio::spawn(live(swarm, chain.status(), called));
     }
-    addresses
+    peers
 }
 
 fn swarm(chain: &Chain) -> Swarm<Both> {
@@ -95,9 +106,17 @@ fn swarm(chain: &Chain) -> Swarm<Both> {
 }
 
 /// Is on every topic that somebody else is on.
-async fn live(mut swarm: Swarm<Both>, status: Status) {
+async fn live(mut swarm: Swarm<Both>, status: Status, mut calls: UnboundedReceiver<Multiaddr>) {
     loop {
-        match swarm.select_next_some().await {
+        let event = tokio::select! {
+            event = swarm.select_next_some() => event,
+            Some(address) = calls.recv() => {
+                // It is connected already, or being called.
+                let _ = swarm.dial(address);
+                continue;
+            }
+        };
+        match event {
             SwarmEvent::Behaviour(BothEvent::Streams(opened)) => {
                 tokio::spawn(answer(opened, status));
             }

@@ -2,7 +2,8 @@
 //! follows with 50 peers.
 //!
 //! `WREN_BIN=…/wren cargo bench -p node --bench network [-- gossip|sync|idle …]`, where the program is a release build of
-//! the same preset; all three unless some are named. Each module tells what it measures and how.
+//! the same preset; all three unless some are named. A number says how often `sync` catches up by each transport. Each
+//! module tells what it measures and how.
 
 mod gossip;
 mod http;
@@ -35,7 +36,8 @@ fn main() {
     };
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("bench-network-{}", std::process::id()));
     if all || named("sync") {
-        sync::bench(&program, &folder.join("sync"));
+        let rounds = args.iter().find_map(|arg| arg.parse().ok());
+        sync::bench(&program, &folder.join("sync"), rounds.unwrap_or(1));
     }
     if all || named("idle") {
         idle::bench(&program, &folder.join("idle"));

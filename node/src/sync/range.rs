@@ -30,6 +30,10 @@ const FAILED_MAX: usize = 64;
 /// at once; where it leaves earlier, loading starts again from the finalized block.
 const OVERLAP: u64 = SLOTS_PER_EPOCH;
 
+/// Slots behind a peer's head beyond which that is loaded at once, however new it is. A nearer one may be here in a moment
+/// by gossip; so many slots without a block, which would look the same, hardly occur.
+const FAR: u64 = 32;
+
 /// What this node has.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Local {
@@ -134,9 +138,10 @@ fn target_of(peer: &PeerView, local: &Local, knows: &impl Fn(&Root) -> bool) -> 
             root: status.finalized_root,
         });
     }
-    // The blocks of the last two slots come by gossip.
+    // The blocks of the last two slots come by gossip; those before them do not.
     let overdue = status.head_slot.saturating_add(2) <= local.current_slot;
-    let ahead = status.head_slot > local.head_slot && overdue && !knows(&status.head_root);
+    let far = status.head_slot > local.head_slot.saturating_add(FAR);
+    let ahead = status.head_slot > local.head_slot && (overdue || far) && !knows(&status.head_root);
     ahead.then_some(Target {
         finalized: false,
         slot: status.head_slot,
@@ -531,6 +536,22 @@ mod tests {
         run.go(|_, start, count| Some(blocks(start, count)));
         assert_eq!(run.tip, 30);
         assert!(run.asked.iter().all(|(_, id)| *id == good.id));
+    }
+
+    #[test]
+    fn a_head_of_this_slot_is_loaded_at_once_where_much_is_missing() {
+        let now = LOCAL.current_slot;
+        let target = |head_slot, local| {
+            let local = Local {
+                head_slot: local,
+                ..LOCAL
+            };
+            target_of(&peer(head_slot), &local, &|_: &Root| false).map(|target| target.slot)
+        };
+        assert_eq!(target(now, now - FAR - 1), Some(now));
+        assert_eq!(target(now, now - FAR), None, "gossip may bring it");
+        assert_eq!(target(now - 2, now - 3), Some(now - 2), "gossip has not brought it");
+        assert_eq!(target(now - 1, now - 2), None);
     }
 
     const LOCAL: Local = Local {
