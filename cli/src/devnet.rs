@@ -145,6 +145,13 @@ fn check(args: &Args) -> Result<(), Failure> {
     if args.slot_time == 0 || args.slot_time > 60 {
         return wrong(format!("--slot-time {}: 1 to 60 seconds", args.slot_time));
     }
+    if let Some(first) = args.fork.first().filter(|first| first.epoch > 0) {
+        let name = first.fork.name();
+        return wrong(format!(
+            "--fork {name}@{}: the first --fork is the one at genesis, as in --fork altair --fork {name}@{}",
+            first.epoch, first.epoch
+        ));
+    }
     if args.blobs > BLOBS_MAX {
         return wrong(format!("--blobs {}: at most {BLOBS_MAX}", args.blobs));
     }
@@ -154,12 +161,13 @@ fn check(args: &Args) -> Result<(), Failure> {
 /// Runs a local chain until it is stopped, or until the epoch that was asked for is final.
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     check(args)?;
-    println!("{}", watch::promise(args));
+    let plan = Plan::of(args);
+    println!("{}", watch::promise(args, &plan));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::io("cannot start the runtime", &error))?;
     runtime.block_on(async {
         let mut signals = Signals::listen()?;
-        let (plan, folder) = (Plan::of(args), Folder::new(args)?);
+        let folder = Folder::new(args)?;
         let ended = run_in(args, &plan, &folder, &mut signals).await;
         folder.end(args, ended.is_err());
         ended
@@ -176,4 +184,24 @@ async fn run_in(args: &Args, plan: &Plan, folder: &Folder, signals: &mut Signals
     let ended = watch::watch(args, plan, &mut processes, signals).await;
     let stopped = processes.stop(signals).await;
     ended.and_then(|code| stopped.map(|()| code))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    #[test]
+    fn a_chain_begins_with_the_first_fork() {
+        let asked = |words: &[&str]| check(&Line::parse_from([&["devnet"], words].concat()).args);
+        assert!(asked(&["--fork", "deneb", "--fork", "electra@3"]).is_ok());
+        let refused = asked(&["--fork", "electra@3"]).unwrap_err().message;
+        assert!(refused.contains("the first --fork is the one at genesis"), "{refused}");
+    }
 }

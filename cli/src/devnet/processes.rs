@@ -13,7 +13,7 @@ use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::process::{Child, Command};
 
 /// How long a process may take to stop: the two slots that a client's duties may need, and some.
@@ -46,10 +46,21 @@ impl Processes {
     /// Makes genesis and keys, then starts nodes and clients.
     pub(super) async fn start(args: &Args, plan: &Plan, folder: &Folder) -> Result<Self, Failure> {
         let network = folder.part("network");
-        run(&genesis(args, plan, &network), folder).await?;
+        let begun = Instant::now();
+        run(&genesis(args, plan, &network, delay(args), true), folder).await?;
+        let mut begins = Instant::now() + Duration::from_secs(delay(args));
         let clients = execution::Clients::new(args, &network, folder)?;
         for client in &plan.clients {
             import_keys(client, &network, folder).await?;
+        }
+        // Who brings an execution client has its genesis already, and a minute more.
+        if args.execution_endpoint.is_empty()
+            && let Some(needed) = later(begun.elapsed(), begins.saturating_duration_since(Instant::now()))
+        {
+            println!("This machine is slow now: genesis is put off, {needed} s from here.");
+            remove_files(&network)?;
+            run(&genesis(args, plan, &network, needed, false), folder).await?;
+            begins = Instant::now() + Duration::from_secs(needed);
         }
         let mut processes = Processes {
             all: Vec::new(),
@@ -65,6 +76,12 @@ impl Processes {
             validator.extend(words(&["--suggested-fee-recipient", FEE_RECIPIENT]));
             validator.extend(of_network(&network, &folder.part(&client.name)));
             processes.add(&client.name, validator, folder)?;
+        }
+        if begins.elapsed() > Duration::from_secs(args.slot_time) {
+            println!(
+                "All this took so long that genesis was {} s ago: epochs become final later than said.",
+                begins.elapsed().as_secs()
+            );
         }
         Ok(processes)
     }
@@ -287,7 +304,7 @@ async fn identity(node: &Base) -> Result<String, Failure> {
 
 /// The engine makes the secret that the node then reads.
 async fn wait_for_file(path: &Path) -> Result<(), Failure> {
-    let start = std::time::Instant::now();
+    let start = Instant::now();
     while !path.exists() {
         if start.elapsed() > IDENTITY {
             return Err(Failure::running(format!("the engine did not make {}", path.display())));
@@ -320,7 +337,31 @@ pub(super) fn delay(args: &Args) -> u64 {
     8 + engines + clients + 2 * (args.nodes() as u64 - 1) + args.validators as u64 / 10
 }
 
-fn genesis(args: &Args, plan: &Plan, network: &Path) -> Vec<OsString> {
+/// Starting all processes takes up to three times what making genesis and importing keys takes, seen on a machine with ten
+/// times its load; and some.
+const START: u32 = 4;
+
+/// Seconds to a new genesis, if what is `left` until the first one is not enough on a machine that `took` so long for
+/// genesis and keys.
+fn later(took: Duration, left: Duration) -> Option<u64> {
+    let needed = took * START;
+    (needed > left).then_some(needed.as_secs() + 1)
+}
+
+/// Removes a network's files, for the next genesis; the keys, which are in folders, stay.
+fn remove_files(network: &Path) -> Result<(), Failure> {
+    let failed = |error| Failure::io(format!("cannot empty {}", network.display()), &error);
+    for entry in std::fs::read_dir(network).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        if path.is_file() {
+            std::fs::remove_file(path).map_err(failed)?;
+        }
+    }
+    Ok(())
+}
+
+/// The command that makes the network, with the keys' files or for keys that are there.
+fn genesis(args: &Args, plan: &Plan, network: &Path, delay: u64, with_keys: bool) -> Vec<OsString> {
     let mut words = words(&["genesis", "--output"]);
     words.push(network.into());
     let mut option = |name: &str, value: String| {
@@ -328,9 +369,11 @@ fn genesis(args: &Args, plan: &Plan, network: &Path) -> Vec<OsString> {
         words.push(value.into());
     };
     option("--validators", args.validators.to_string());
-    option("--keys", plan.slices.to_string());
+    if with_keys {
+        option("--keys", plan.slices.to_string());
+    }
     option("--slot-time", args.slot_time.to_string());
-    option("--delay", delay(args).to_string());
+    option("--delay", delay.to_string());
     for (place, at) in args.fork.iter().enumerate() {
         if place == 0 {
             option("--fork", at.fork.name().to_owned());
@@ -381,4 +424,18 @@ fn last_lines(log: &Path) -> String {
     let text = std::fs::read_to_string(log).unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();
     lines[lines.len().saturating_sub(LINES)..].join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slow_machine_has_its_genesis_put_off() {
+        let seconds = Duration::from_secs;
+        assert_eq!(later(seconds(1), seconds(14)), None);
+        assert_eq!(later(seconds(10), seconds(5)), Some(41));
+        // The time was up before the keys were imported.
+        assert_eq!(later(seconds(20), Duration::ZERO), Some(81));
+    }
 }

@@ -22,13 +22,31 @@ const LOOK_AT: u64 = 70;
 /// Log lines that are shown at once; a process in trouble may write thousands.
 const LINES_AT_ONCE: usize = 8;
 
+/// Epochs until a client that comes back signs: doppelganger protection listens for the rest of one and two whole ones.
+const LISTENS: u64 = 3;
+
 /// The first line: when the second epoch will be final. With the chain's first epochs whole, epoch 3 is justified at the
-/// end of itself, and epoch 2 is final with that.
-pub(super) fn promise(args: &Args) -> String {
-    let slot = 4 * SLOTS_PER_EPOCH;
+/// end of itself, and epoch 2 is final with that. Where more than a third are away in one of the two, it is the first
+/// epoch in which they sign again.
+pub(super) fn promise(args: &Args, plan: &Plan) -> String {
+    let away = plan.clients.iter().filter(|client| client.leaves);
+    let away: usize = away.map(|client| client.validators.len()).sum();
+    let leak = args
+        .offline
+        .filter(|offline| offline.from <= 3 && 3 * away > args.validators);
+    let epoch = leak.map_or(2, |offline| offline.until + LISTENS);
+    let slot = (epoch + 2) * SLOTS_PER_EPOCH;
     let seconds = delay(args) + slot * args.slot_time;
+    let why = leak.map(|offline| {
+        format!(
+            "{away} of {} validators are away from epoch {} to epoch {}, then they listen for doubles. ",
+            args.validators, offline.from, offline.until
+        )
+    });
     format!(
-        "Epoch 2 is final at slot {slot}, before epoch 4 ends: in about {} min {} s, with slots of {} s.",
+        "{}Epoch {epoch} is final at slot {slot}, before epoch {} ends: in about {} min {} s, with slots of {} s.",
+        why.unwrap_or_default(),
+        epoch + 2,
         seconds / 60,
         seconds % 60,
         args.slot_time
@@ -93,7 +111,7 @@ fn rows(args: &Args, plan: &Plan, processes: &Processes) -> View {
         ..Row::default()
     });
     View {
-        promise: promise(args),
+        promise: promise(args, plan),
         nodes: nodes.collect(),
         clients: clients.collect(),
         ..View::default()
@@ -268,7 +286,7 @@ impl Watch<'_> {
         if finalized >= wanted {
             return Ok(Some(ExitCode::SUCCESS));
         }
-        let back = self.args.offline.map_or(0, |offline| offline.until);
+        let back = self.args.offline.map_or(0, |offline| offline.until + LISTENS);
         if slot / SLOTS_PER_EPOCH > wanted.max(back) + PATIENCE_EPOCHS {
             let what = format!("epoch {wanted} should be final by now; it is {finalized}");
             return Err(Failure::running(what));
@@ -280,4 +298,36 @@ impl Watch<'_> {
 fn now_ms() -> u64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     since.map_or(0, |since| since.as_millis() as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    /// The epoch of the first line.
+    fn promised(words: &[&str]) -> u64 {
+        let args = Line::parse_from([&["devnet"], words].concat()).args;
+        let line = promise(&args, &Plan::of(&args));
+        let after = line.split("Epoch ").nth(1).and_then(|rest| rest.split(' ').next());
+        after
+            .and_then(|epoch| epoch.parse().ok())
+            .unwrap_or_else(|| panic!("{line}"))
+    }
+
+    #[test]
+    fn what_is_promised_counts_those_who_are_away() {
+        assert_eq!(promised(&[]), 2);
+        assert_eq!(promised(&["--offline", "40%@2..8"]), 11);
+        assert_eq!(promised(&["--offline", "40%@1..3"]), 6);
+        // Epoch 2 is final by then, or enough are left for it.
+        assert_eq!(promised(&["--offline", "40%@4..8"]), 2);
+        assert_eq!(promised(&["--offline", "30%@1..8"]), 2);
+    }
 }
