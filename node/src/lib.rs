@@ -22,6 +22,7 @@ pub mod metrics;
 pub mod network;
 pub mod options;
 pub mod pools;
+pub mod pressure;
 pub mod produce;
 pub mod production;
 pub mod publish;

@@ -9,6 +9,7 @@ mod process;
 mod serve;
 
 pub use page::Sources;
+pub(crate) use process::anonymous_memory;
 pub use serve::serve;
 
 use std::fmt::Write;

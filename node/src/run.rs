@@ -19,6 +19,7 @@ use crate::network::node_key::NodeKey;
 use crate::network::peer::Peers;
 use crate::network::{self, NetworkHandle, NetworkOptions};
 use crate::pools::Pools;
+use crate::pressure::{self, Pressure};
 use crate::produce::Producer;
 use crate::room;
 use crate::start::{Anchor, blocks_after};
@@ -153,6 +154,8 @@ pub struct Memory {
     pub states: usize,
     /// The database's block cache.
     pub block_cache: usize,
+    /// What the operator grants for all; above it things give way (see [`Pressure`]).
+    pub granted: Option<u64>,
 }
 
 const MB: usize = 1 << 20;
@@ -163,6 +166,7 @@ impl Default for Memory {
         Memory {
             states: 256 * MB,
             block_cache: 32 * MB,
+            granted: None,
         }
     }
 }
@@ -176,6 +180,7 @@ impl Memory {
         Memory {
             states: (total / 8).clamp(16 * MB, 1024 * MB),
             block_cache: (total / 32).clamp(8 * MB, 64 * MB),
+            granted: Some(max_memory),
         }
     }
 }
@@ -196,6 +201,7 @@ pub async fn start_within(parts: Parts, memory: Memory, stop: Stop) -> Result<Ru
         config: Arc::clone(&parts.config),
         clock,
         clock_watch: ClockWatch::default(),
+        pressure: Pressure::default(),
         latest: Arc::new(Mutex::new(Arc::clone(&beginning.snapshot))),
         events,
         subscribers: broadcast::channel(SUBSCRIBERS_BEHIND_MAX).0,
@@ -234,6 +240,9 @@ pub async fn start_within(parts: Parts, memory: Memory, stop: Stop) -> Result<Ru
         parts.builder,
     );
     let producer = Arc::new(producer);
+    if let Some(granted) = memory.granted {
+        tokio::spawn(pressure::watch(chain.clone(), granted, stop.clone()));
+    }
     tokio::spawn(room::watch(parts.storage.clone(), chain.clock, stop.clone()));
     tokio::spawn(tick(chain.clone(), Arc::clone(&producer), stop.clone()));
     Ok(Running {

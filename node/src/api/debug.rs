@@ -27,7 +27,7 @@ pub(super) fn routes(router: &mut Router<ApiContext>) {
 /// Spec: beacon-APIs, `getStateV2`.
 async fn get_state(context: Context, call: Call) -> Answer {
     let found = context.state(&call).await?;
-    let place = context.bulk.take().await?;
+    let place = context.place().await?;
     let state = found.state;
     let reply = Reply::new().version(state.at).standing(found.standing);
     let before = reply.before_data();
@@ -72,7 +72,7 @@ async fn get_heads(context: Context, _: Call) -> Answer {
 async fn get_fork_choice(context: Context, _: Call) -> Answer {
     let snapshot = context.chain.snapshot();
     // A node of a long time without finality is a hundred thousand blocks.
-    let place = context.bulk.take().await?;
+    let place = context.place().await?;
     let answer = context.work(move || {
         let _place = place;
         let mut out = Out::memory(4096);
@@ -122,7 +122,7 @@ async fn get_data_column_sidecars(context: Context, call: Call) -> Answer {
             "the block is from before Fulu and has no data columns",
         ));
     }
-    let place = context.bulk.take().await?;
+    let place = context.place().await?;
     let (root, slot) = (block.root, block.slot);
     let columns = context.read(move |storage| {
         let mut columns = Vec::new();

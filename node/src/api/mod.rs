@@ -37,7 +37,7 @@ use hyper::header::HeaderValue;
 use std::sync::{Arc, OnceLock};
 use storage::Storage;
 use tokio::net::TcpListener;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedSemaphorePermit};
 
 /// What handlers need of the node.
 pub struct ApiContext {
@@ -124,6 +124,16 @@ impl ApiContext {
     async fn moved(&self, root: Root, slot: Slot) -> Result<Result<Arc<State>, Invalid>, Error> {
         let _moving = self.moving.lock().await;
         Ok(self.chain.state_at(root, slot, Lane::Api).await?)
+    }
+
+    /// A place for a long answer. 503 where there is none, or too little memory.
+    async fn place(&self) -> Result<OwnedSemaphorePermit, Error> {
+        if !self.chain.pressure().may_answer() {
+            return Err(Error::unavailable(
+                "the node is short of memory and gives no long answers now; try again later, or start it with more as --max-memory",
+            ));
+        }
+        self.bulk.take().await
     }
 
     /// Has a worker do something that takes longer than a look at the snapshot.

@@ -48,7 +48,7 @@ impl ApiContext {
         &self,
         job: impl FnOnce() -> T + Send + 'static,
     ) -> Result<(T, OwnedSemaphorePermit), Error> {
-        let place = self.bulk.take().await?;
+        let place = self.place().await?;
         let done = tokio::task::spawn_blocking(move || (job(), place));
         done.await
             .map_err(|_| Error::internal("the computation failed; this is a bug, please report it"))

@@ -6,6 +6,7 @@ use crate::clock::{Clock, ClockWatch};
 use crate::custody::Custody;
 use crate::execution::PayloadAttributes;
 use crate::metrics::Metrics;
+use crate::pressure::Pressure;
 use crate::sync::SyncStatus;
 use crate::work::{Busy, Lane, Work};
 use consensus::types::{
@@ -191,6 +192,7 @@ pub struct Chain {
     pub(crate) config: Arc<Config>,
     pub(crate) clock: Clock,
     pub(crate) clock_watch: ClockWatch,
+    pub(crate) pressure: Pressure,
     pub(crate) latest: Arc<Mutex<Arc<Snapshot>>>,
     pub(crate) events: SyncSender<Event>,
     pub(crate) subscribers: broadcast::Sender<ChainEvent>,
@@ -223,6 +225,16 @@ impl Chain {
     /// What is thought of the wall clock.
     pub fn clock_watch(&self) -> &ClockWatch {
         &self.clock_watch
+    }
+
+    /// What gives way for want of memory.
+    pub fn pressure(&self) -> &Pressure {
+        &self.pressure
+    }
+
+    /// Forgets states that were made for somebody: the next one who asks has them made again.
+    pub(crate) fn forget_made_states(&self) {
+        self.states.forget();
     }
 
     /// Which columns this node keeps.

@@ -108,6 +108,13 @@ impl States {
         drop(old);
     }
 
+    /// Forgets all that are kept.
+    pub(crate) fn forget(&self) {
+        let kept = std::mem::take(&mut *self.lock());
+        // Outside of the lock: large states take a while to free.
+        drop(kept);
+    }
+
     /// The state if it need not be computed.
     pub fn at_hand(&self, snapshot: &Snapshot, root: Root, slot: Slot) -> Option<Arc<State>> {
         let block = snapshot.block(&root)?;

@@ -109,6 +109,11 @@ impl Sources {
                 anonymous,
             );
         }
+        page.gauge(
+            "wren_memory_gives_way",
+            "What gives way for want of memory: 1 history, 2 states made for somebody too, 3 long answers too",
+            self.api.chain().pressure().gives_way(),
+        );
         if let Some(seconds) = process::cpu_seconds() {
             page.counter("process_cpu_seconds_total", "Processor time of all threads", seconds);
         }

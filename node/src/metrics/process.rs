@@ -24,6 +24,11 @@ pub(super) fn memory() -> Option<(u64, u64)> {
     Some((status_bytes("VmRSS")?, status_bytes("RssAnon")?))
 }
 
+/// Resident memory that no file backs.
+pub(crate) fn anonymous_memory() -> Option<u64> {
+    memory().map(|(_, anonymous)| anonymous)
+}
+
 /// Processor time in seconds, of all threads, in user and system mode.
 pub(super) fn cpu_seconds() -> Option<f64> {
     let text = fs::read_to_string("/proc/self/stat").ok()?;

@@ -234,7 +234,9 @@ impl Syncing {
                 .spawn(async move { Done::LookedUp(root, lookup::look_up(&fetcher, root, from).await) });
         }
         self.tell(now_ms, &local, &views);
-        let may_backfill = now_ms >= self.backfill_after_ms && self.fetcher.asker.all().may_backfill();
+        let may_backfill = now_ms >= self.backfill_after_ms
+            && self.fetcher.asker.all().may_backfill()
+            && self.chain().pressure().may_backfill();
         if may_backfill && !self.chain().sync_status().syncing {
             self.start_backfill();
         }

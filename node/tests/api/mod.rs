@@ -6,6 +6,7 @@ mod clock;
 mod earlier;
 mod endpoints;
 mod hostile;
+mod memory;
 mod metrics;
 mod more;
 mod recipient;

@@ -158,7 +158,7 @@ async fn get_blobs(context: Context, call: Call) -> Answer {
     let hashes: Result<Vec<VersionedHash>, _> = hashes.collect();
     let hashes = hashes.map_err(|_| Error::bad_request("a versioned hash has 32 bytes with 0x"))?;
     let block = context.block(&call).await?;
-    let place = context.bulk.take().await?;
+    let place = context.place().await?;
     let signed = context.load_decoded(&block).await?;
     let rows = rows(&signed, &hashes);
     let source = if rows.is_empty() {

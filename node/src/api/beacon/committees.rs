@@ -77,7 +77,7 @@ async fn get_committees(context: Context, call: Call) -> Answer {
         let message = format!("a state of epoch {current} tells the committees of that epoch and those beside it");
         return Err(Error::bad_request(message));
     }
-    let place = context.bulk.take().await?;
+    let place = context.place().await?;
     let shuffling = shuffling(&context, &found.state, epoch).await?;
     if index.is_some_and(|index| index >= shuffling.committees_per_slot) {
         let count = shuffling.committees_per_slot;

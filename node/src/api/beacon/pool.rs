@@ -295,7 +295,7 @@ async fn get_attestations(context: Context, call: Call) -> Answer {
     let now = context.chain.snapshot().current_slot();
     // One list is of one fork: that of the slot asked for, or of now.
     let fork = config.fork_at_epoch(compute_epoch_at_slot(slot.unwrap_or(now)));
-    let place = context.bulk.take().await?;
+    let place = context.place().await?;
     let answer = context.work(move || {
         let _place = place;
         let is_of_fork = |attestation: &Attestation| {

@@ -86,7 +86,7 @@ async fn queue<T: Json + Ssz + 'static>(context: Context, call: Call, queue: Que
         Format::Ssz => Vec::new(),
     };
     let long = queue(&found.state).len() > PIECE;
-    let place = if long { Some(context.bulk.take().await?) } else { None };
+    let place = if long { Some(context.place().await?) } else { None };
     let listing = Listing {
         state: found.state,
         queue,

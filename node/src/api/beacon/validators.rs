@@ -311,7 +311,7 @@ async fn list(context: Context, found: FoundState, kind: Kind, format: Format, w
     let snapshot = Arc::clone(&found.snapshot);
     let few = wanted.ids.as_ref().is_some_and(|ids| ids.len() <= PIECE);
     // Taken first: the work before the first piece counts too.
-    let place = if few { None } else { Some(context.bulk.take().await?) };
+    let place = if few { None } else { Some(context.place().await?) };
     let indices = context.work(move || {
         let ids = wanted.ids?;
         let mut indices: Vec<ValidatorIndex> = ids.iter().filter_map(|id| id.index(&snapshot, &state)).collect();
