@@ -138,7 +138,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "PORT", default_value_t = 8008, help_heading = "Monitoring")]
     metrics_port: u16,
 
-    /// Megabytes that the node may use: sizes the caches of states and blocks
+    /// Megabytes that the node may use: sizes its caches; near it history, caches and long answers give way
     #[arg(long, value_name = "MB")]
     max_memory: Option<u64>,
     /// error, warn, info, debug or trace
