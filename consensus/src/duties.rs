@@ -236,39 +236,55 @@ pub fn is_assigned_to_sync_committee(
     Ok(committee.pubkeys.contains(&validator(state, validator_index)?.pubkey))
 }
 
-/// The committee that signs at the state's slot. Signatures of a slot go into the block of the next one, so the
-/// committee of that one is asked, which differs where a period ends.
-fn signing_sync_committee(state: &State) -> &SyncCommittee {
-    let next_slot_epoch = compute_epoch_at_slot(state.slot.saturating_add(1));
-    let period = compute_sync_committee_period;
-    if period(get_current_epoch(state)) == period(next_slot_epoch) {
-        &state.current_sync_committee
+/// The committee that signs at `slot`: that of the slot after it, whose block takes the signatures, which is another one
+/// where a period ends. An error if the state's period is neither that nor the one before.
+///
+/// The spec's functions read the slot off the state. Here it is named, since a state that is at hand may stand anywhere
+/// in its epoch, and the last slot of a period has another committee than the rest.
+///
+/// Spec: altair/validator.md, "Sync committee".
+pub fn signing_sync_committee(state: &State, slot: Slot) -> Result<&SyncCommittee, Invalid> {
+    let period = compute_sync_committee_period(compute_epoch_at_slot(slot.saturating_add(1)));
+    let current = compute_sync_committee_period(get_current_epoch(state));
+    ensure!(
+        period == current || period == current + 1,
+        "sync committee period",
+        "{period} at slot {slot}, the state knows {current} and the next"
+    );
+    if period == current {
+        Ok(&state.current_sync_committee)
     } else {
-        &state.next_sync_committee
+        Ok(&state.next_sync_committee)
     }
 }
 
-/// The subnets, ascending, on which a validator sends its sync committee messages at the state's slot, from Altair on. An
-/// error if there is no such validator.
+/// The subnets, ascending, on which a validator sends its sync committee messages of `slot`, from Altair on. An error if
+/// there is no such validator, or as [`signing_sync_committee`].
 ///
 /// Spec: altair/validator.md, `compute_subnets_for_sync_committee`.
 pub fn compute_subnets_for_sync_committee(
     state: &State,
+    slot: Slot,
     validator_index: ValidatorIndex,
 ) -> Result<Vec<SubnetID>, Invalid> {
     let target_pubkey = &validator(state, validator_index)?.pubkey;
-    let members = signing_sync_committee(state).pubkeys.iter().zip(0u64..);
+    let members = signing_sync_committee(state, slot)?.pubkeys.iter().zip(0u64..);
     let seats = members.filter(|(pubkey, _)| *pubkey == target_pubkey);
     let subnets: BTreeSet<SubnetID> = seats.map(|(_, seat)| seat / SYNC_SUBCOMMITTEE_SIZE).collect();
     Ok(subnets.into_iter().collect())
 }
 
-/// The members of a subcommittee at the state's slot, from Altair on. An error if there is no such subcommittee.
+/// The members of a subcommittee that signs at `slot`, from Altair on. An error if there is no such subcommittee, or as
+/// [`signing_sync_committee`].
 ///
 /// Spec: altair/p2p-interface.md, `get_sync_subcommittee_pubkeys`.
-pub fn get_sync_subcommittee_pubkeys(state: &State, subcommittee_index: u64) -> Result<&[BLSPubkey], Invalid> {
+pub fn get_sync_subcommittee_pubkeys(
+    state: &State,
+    slot: Slot,
+    subcommittee_index: u64,
+) -> Result<&[BLSPubkey], Invalid> {
     let size = SYNC_SUBCOMMITTEE_SIZE as usize;
-    let mut parts = signing_sync_committee(state).pubkeys.chunks_exact(size);
+    let mut parts = signing_sync_committee(state, slot)?.pubkeys.chunks_exact(size);
     let known = subcommittee_index < SYNC_COMMITTEE_SUBNET_COUNT;
     let part = if known {
         parts.nth(subcommittee_index as usize)

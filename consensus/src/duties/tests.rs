@@ -155,21 +155,33 @@ fn sync_duties_follow_the_committee_that_signs() {
     let error = is_assigned_to_sync_committee(&state, 2 * next, 0).unwrap_err();
     assert_eq!(error.rule, "sync committee period");
 
-    assert_eq!(compute_subnets_for_sync_committee(&state, 0), Ok(vec![0]));
+    let slot = state.slot;
+    let subnets = |state: &State, slot, index| compute_subnets_for_sync_committee(state, slot, index);
+    assert_eq!(subnets(&state, slot, 0), Ok(vec![0]));
     let last = SYNC_COMMITTEE_SIZE / 2 - 1;
-    assert_eq!(compute_subnets_for_sync_committee(&state, last), Ok(vec![3]));
-    assert_eq!(compute_subnets_for_sync_committee(&state, VALIDATORS - 1), Ok(vec![]));
-    let members = get_sync_subcommittee_pubkeys(&state, 1).unwrap();
+    assert_eq!(subnets(&state, slot, last), Ok(vec![3]));
+    assert_eq!(subnets(&state, slot, VALIDATORS - 1), Ok(vec![]));
+    let members = get_sync_subcommittee_pubkeys(&state, slot, 1).unwrap();
     assert_eq!(members.len() as u64, SYNC_SUBCOMMITTEE_SIZE);
     assert_eq!(members[0], pubkey(SYNC_SUBCOMMITTEE_SIZE / 2));
     for index in [4, u64::MAX] {
-        let error = get_sync_subcommittee_pubkeys(&state, index).unwrap_err();
+        let error = get_sync_subcommittee_pubkeys(&state, slot, index).unwrap_err();
         assert_eq!(error.rule, "sync subcommittee index");
     }
-    // In the last slot of a period the next committee signs.
-    state.slot = next * SLOTS_PER_EPOCH - 1;
-    assert_eq!(compute_subnets_for_sync_committee(&state, 200), Ok(vec![0, 1, 2, 3]));
-    assert_eq!(get_sync_subcommittee_pubkeys(&state, 3).unwrap()[0], pubkey(200));
+    // In the last slot of a period the next committee signs, wherever in the period the state stands.
+    let end = next * SLOTS_PER_EPOCH - 1;
+    for state_slot in [slot, end - 1, end] {
+        state.slot = state_slot;
+        assert_eq!(subnets(&state, end - 1, last), Ok(vec![3]));
+        assert_eq!(subnets(&state, end, 200), Ok(vec![0, 1, 2, 3]));
+        assert_eq!(get_sync_subcommittee_pubkeys(&state, end, 3).unwrap()[0], pubkey(200));
+        assert_eq!(subnets(&state, end + 1, 200), Ok(vec![0, 1, 2, 3]));
+    }
+    // The one after that is not known yet, and the one before no longer.
+    let error = subnets(&state, 2 * next * SLOTS_PER_EPOCH, 200).unwrap_err();
+    assert_eq!(error.rule, "sync committee period");
+    state.slot = end + 1;
+    assert_eq!(subnets(&state, end - 1, 200).unwrap_err().rule, "sync committee period");
 }
 
 #[test]

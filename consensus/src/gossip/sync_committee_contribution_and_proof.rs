@@ -46,7 +46,11 @@ fn rules(gossip: &mut Gossip, signed: &SignedContributionAndProof) -> Checked {
     )?;
     gossip.check_validator_index(message.aggregator_index, "aggregator index out of range")?;
     let aggregator_pubkey = unanswered(validator(state, message.aggregator_index))?.pubkey;
-    let subcommittee = unanswered(get_sync_subcommittee_pubkeys(state, contribution.subcommittee_index))?;
+    let subcommittee = unanswered(get_sync_subcommittee_pubkeys(
+        state,
+        contribution.slot,
+        contribution.subcommittee_index,
+    ))?;
     reject_unless(
         subcommittee.contains(&aggregator_pubkey),
         "aggregator not in subcommittee",

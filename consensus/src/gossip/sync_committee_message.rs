@@ -25,7 +25,11 @@ fn rules(gossip: &mut Gossip, message: &SyncCommitteeMessage, subnet_id: SubnetI
         "message is not for the current slot",
     )?;
     gossip.check_validator_index(message.validator_index, "validator index out of range")?;
-    let valid_subnets = unanswered(compute_subnets_for_sync_committee(state, message.validator_index))?;
+    let valid_subnets = unanswered(compute_subnets_for_sync_committee(
+        state,
+        message.slot,
+        message.validator_index,
+    ))?;
     reject_unless(
         valid_subnets.contains(&subnet_id),
         "subnet_id is not valid for the validator",

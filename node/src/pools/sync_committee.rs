@@ -5,15 +5,12 @@
 use super::Inserted;
 use super::cover::{Cover, sum_of};
 use consensus::constants::{G2_POINT_AT_INFINITY, SYNC_COMMITTEE_SUBNET_COUNT};
-use consensus::duties::compute_sync_committee_period;
-use consensus::helpers::accessors::{get_current_epoch, validator};
-use consensus::helpers::misc::compute_epoch_at_slot;
+use consensus::duties::signing_sync_committee;
+use consensus::helpers::accessors::validator;
 use consensus::preset::{SYNC_COMMITTEE_SIZE, SYNC_SUBCOMMITTEE_SIZE};
 use consensus::signing::parse_signature;
 use consensus::ssz::{BitList, BitVector, Bytes, Root};
-use consensus::types::{
-    Slot, SyncAggregate, SyncCommittee, SyncCommitteeContribution, SyncCommitteeMessage, ValidatorIndex,
-};
+use consensus::types::{Slot, SyncAggregate, SyncCommitteeContribution, SyncCommitteeMessage, ValidatorIndex};
 use consensus::{Invalid, State, ensure};
 use crypto::bls::AggregateSignature;
 use std::collections::BTreeMap;
@@ -31,25 +28,6 @@ pub struct SyncVote {
     beacon_block_root: Root,
     /// For each subcommittee with a seat of a signer: who of it signed, and the sum of as many signatures.
     parts: Vec<(usize, BitList, AggregateSignature)>,
-}
-
-/// The committee that signs at `slot`: that of the next slot, whose block takes the signatures. An error if the state's
-/// period is neither that nor the one before.
-///
-/// Spec: altair/validator.md, "Sync committee", and `compute_subnets_for_sync_committee`.
-fn signing_committee(state: &State, slot: Slot) -> Result<&SyncCommittee, Invalid> {
-    let period = compute_sync_committee_period(compute_epoch_at_slot(slot.saturating_add(1)));
-    let current = compute_sync_committee_period(get_current_epoch(state));
-    ensure!(
-        period == current || period == current + 1,
-        "sync committee period",
-        "{period} at slot {slot}, the state knows {current} and the next"
-    );
-    if period == current {
-        Ok(&state.current_sync_committee)
-    } else {
-        Ok(&state.next_sync_committee)
-    }
 }
 
 impl SyncVote {
@@ -83,7 +61,7 @@ impl SyncVote {
     /// The seats of a validator in the committee that signs at `slot`, ascending; an error if it has none.
     fn seats(state: &State, slot: Slot, validator_index: ValidatorIndex) -> Result<Vec<usize>, Invalid> {
         let pubkey = &validator(state, validator_index)?.pubkey;
-        let members = signing_committee(state, slot)?.pubkeys.iter().enumerate();
+        let members = signing_sync_committee(state, slot)?.pubkeys.iter().enumerate();
         let seats: Vec<usize> = members
             .filter(|(_, member)| *member == pubkey)
             .map(|(seat, _)| seat)

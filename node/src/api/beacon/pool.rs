@@ -7,13 +7,11 @@ use crate::api::{ApiContext, Context, upload};
 use crate::chain::{BUSY, Message};
 use crate::network::peer::Outgoing;
 use crate::work::Lane;
-use consensus::duties::{compute_subnet_for_attestation, compute_sync_committee_period};
+use consensus::duties::{compute_subnet_for_attestation, compute_subnets_for_sync_committee};
 use consensus::gossip::Verdict;
 use consensus::helpers::accessors::{get_committee_count_per_slot, get_current_epoch};
 use consensus::helpers::misc::compute_epoch_at_slot;
-use consensus::preset::{
-    MAX_COMMITTEES_PER_SLOT, MAX_VALIDATORS_PER_COMMITTEE, SYNC_COMMITTEE_SIZE, SYNC_SUBCOMMITTEE_SIZE,
-};
+use consensus::preset::{MAX_COMMITTEES_PER_SLOT, MAX_VALIDATORS_PER_COMMITTEE, SYNC_COMMITTEE_SIZE};
 use consensus::ssz::{Json, Out};
 use consensus::types::{
     Attestation, AttesterSlashing, CommitteeIndex, ProposerSlashing, SignedBLSToExecutionChange, SignedVoluntaryExit,
@@ -230,30 +228,6 @@ async fn submit_attestations_of(context: Context, mut call: Call, fork: Fork) ->
     context.submit(messages, count, failures, "attestations").await
 }
 
-/// The subnets on which a member of the sync committee sends its message of `slot`: those of its seats.
-///
-/// Spec: altair/validator.md, `compute_subnets_for_sync_committee`.
-fn sync_subnets(state: &State, message: &SyncCommitteeMessage) -> Vec<SubnetID> {
-    let Some(validator) = state.validators.get(message.validator_index as usize) else {
-        return Vec::new();
-    };
-    // The committee of the slot in whose block the signature goes.
-    let period = compute_sync_committee_period(compute_epoch_at_slot(message.slot.saturating_add(1)));
-    let known = compute_sync_committee_period(get_current_epoch(state));
-    let committee = match period.checked_sub(known) {
-        Some(0) => &state.current_sync_committee,
-        Some(1) => &state.next_sync_committee,
-        _ => return Vec::new(),
-    };
-    let seats = committee.pubkeys.iter().enumerate();
-    let mut subnets: Vec<SubnetID> = seats
-        .filter(|(_, pubkey)| **pubkey == validator.pubkey)
-        .map(|(seat, _)| seat as u64 / SYNC_SUBCOMMITTEE_SIZE)
-        .collect();
-    subnets.dedup();
-    subnets
-}
-
 /// Spec: beacon-APIs, `submitPoolSyncCommitteeSignatures`.
 async fn submit_sync_messages(context: Context, mut call: Call) -> Answer {
     let list: Vec<SyncCommitteeMessage> =
@@ -265,7 +239,8 @@ async fn submit_sync_messages(context: Context, mut call: Call) -> Answer {
         let mut messages = Vec::new();
         let mut failures = Vec::new();
         for (index, message) in list.into_iter().enumerate() {
-            let subnets = sync_subnets(&state, &message);
+            let subnets = compute_subnets_for_sync_committee(&state, message.slot, message.validator_index);
+            let subnets = subnets.unwrap_or_default();
             if subnets.is_empty() {
                 let message = "the validator is not in the sync committee of the slot".into();
                 failures.push(Failure { index, message });
