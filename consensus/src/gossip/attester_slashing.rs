@@ -44,7 +44,7 @@ fn rules(gossip: &mut Gossip, slashing: &AttesterSlashing) -> Checked {
         .iter()
         .filter_map(|index| validators.get(*index as usize))
         .any(|validator| is_slashable_validator(validator, current_epoch));
-    reject_unless(slashable_any, "no slashable validators in intersection")?;
+    gossip.by_state(slashable_any, "no slashable validators in intersection")?;
     gossip.marks.push(mark);
     Ok(())
 }

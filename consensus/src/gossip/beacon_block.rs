@@ -4,7 +4,6 @@ use super::verdict::{Checked, ignore, ignore_unless, reject_unless};
 use super::{Gossip, Mark, PayloadValidationStatus, Verdict};
 use crate::constants::DOMAIN_BEACON_PROPOSER;
 use crate::fork::Fork;
-use crate::helpers::accessors::get_current_epoch;
 use crate::helpers::misc::compute_epoch_at_slot;
 use crate::preset::{
     MAX_ATTESTATIONS_ELECTRA, MAX_ATTESTER_SLASHINGS_ELECTRA, MAX_BLS_TO_EXECUTION_CHANGES,
@@ -112,9 +111,9 @@ fn check_content(gossip: &Gossip, block: &BeaconBlock, fork: Fork) -> Checked {
     }
     let config = gossip.config();
     let max_blobs = if fork >= Fork::Fulu {
-        config
-            .get_blob_parameters(get_current_epoch(gossip.state))
-            .max_blobs_per_block
+        // By the block's epoch, which the state may not have come to yet; see the head of the module for the fork's.
+        let epoch = compute_epoch_at_slot(block.slot);
+        config.get_blob_parameters(epoch).max_blobs_per_block
     } else if fork >= Fork::Electra {
         config.max_blobs_per_block_electra
     } else {

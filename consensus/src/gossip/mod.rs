@@ -96,7 +96,7 @@ use crate::types::{
 };
 use crate::{Config, Invalid};
 use crypto::bls::SignatureSet;
-use verdict::{Checked, ignore, reject_unless};
+use verdict::{Checked, ignore, ignore_unless, reject_unless};
 
 /// What the rules ask besides the message. One per message: marks and collected signatures are the message's.
 #[derive(Debug)]
@@ -112,6 +112,9 @@ pub struct Gossip<'a> {
     /// signatures of many, which they decide on too, are not looked at; the block is unknown, so that the vote is ignored
     /// in any case.
     pub committees_known: bool,
+    /// Whether `state` is of the current epoch and of a recent block. An older one does not know who has come into the
+    /// registry since, or become active: what only it decides then rejects nobody.
+    pub state_is_current: bool,
     /// Unix time in milliseconds.
     pub current_time_ms: u64,
     /// Config, keys, and what to do with signatures.
@@ -135,6 +138,7 @@ impl<'a> Gossip<'a> {
             seen,
             state,
             committees_known: true,
+            state_is_current: true,
             current_time_ms,
             ctx,
             marks: Vec::new(),
@@ -248,7 +252,16 @@ impl<'a> Gossip<'a> {
     }
 
     fn check_validator_index(&self, index: ValidatorIndex, why: &'static str) -> Checked {
-        reject_unless(index < self.state.validators.len() as u64, why)
+        self.by_state(index < self.state.validators.len() as u64, why)
+    }
+
+    /// A rule about what stands in the state: rejects where the state is current.
+    fn by_state(&self, holds: bool, why: &'static str) -> Checked {
+        if self.state_is_current {
+            reject_unless(holds, why)
+        } else {
+            ignore_unless(holds, why)
+        }
     }
 
     /// Whether the state can tell the committees of `epoch`: those of other epochs would cost a pass over the registry

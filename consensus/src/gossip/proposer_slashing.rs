@@ -28,7 +28,7 @@ fn rules(gossip: &mut Gossip, slashing: &ProposerSlashing) -> Checked {
     reject_unless(header_1 != header_2, "headers are not different")?;
     gossip.check_validator_index(proposer_index, "proposer index out of range")?;
     let proposer = unanswered(validator(state, proposer_index))?;
-    reject_unless(
+    gossip.by_state(
         is_slashable_validator(proposer, get_current_epoch(state)),
         "proposer is not slashable",
     )?;

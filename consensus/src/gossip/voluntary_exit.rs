@@ -24,16 +24,16 @@ fn rules(gossip: &mut Gossip, signed: &SignedVoluntaryExit) -> Checked {
     gossip.check_validator_index(validator_index, "validator index out of range")?;
     let validator = unanswered(validator(state, validator_index))?;
     let current_epoch = get_current_epoch(state);
-    reject_unless(is_active_validator(validator, current_epoch), "validator is not active")?;
+    gossip.by_state(is_active_validator(validator, current_epoch), "validator is not active")?;
     reject_unless(
         validator.exit_epoch == FAR_FUTURE_EPOCH,
         "validator has already initiated exit",
     )?;
-    reject_unless(
+    gossip.by_state(
         current_epoch >= voluntary_exit.epoch,
         "voluntary exit epoch is in the future",
     )?;
-    reject_unless(
+    gossip.by_state(
         current_epoch >= validator.activation_epoch.saturating_add(config.shard_committee_period),
         "validator has not been active long enough",
     )?;

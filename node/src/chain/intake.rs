@@ -11,8 +11,8 @@ use crate::work::{Busy, Lane};
 use consensus::Fork;
 use consensus::das::verify_data_column_sidecars_kzg_proofs;
 use consensus::gossip::{
-    Gossip, GossipView, INVALID_CELL_PROOFS, Mark, Seen, Verdict, validate_beacon_block_gossip,
-    validate_blob_sidecar_gossip, validate_data_column_sidecar_gossip_but_proofs,
+    GossipView, INVALID_CELL_PROOFS, Mark, Seen, Verdict, validate_beacon_block_gossip, validate_blob_sidecar_gossip,
+    validate_data_column_sidecar_gossip_but_proofs,
 };
 use consensus::helpers::misc::compute_epoch_at_slot;
 use consensus::signing::Context;
@@ -271,7 +271,7 @@ fn fork_at(snapshot: &Snapshot, slot: Slot) -> Fork {
 fn check_block(snapshot: &Snapshot, now_ms: u64, block: &SignedBeaconBlock) -> (Verdict, Vec<Mark>, bool) {
     let seen = Seen::new();
     let ctx = Context::collecting(snapshot.view.config(), &snapshot.keys);
-    let mut gossip = Gossip::new(snapshot, &seen, &snapshot.ahead.state, now_ms, ctx);
+    let mut gossip = snapshot.rules(&seen, &snapshot.ahead.state, now_ms, ctx);
     let judged = validate_beacon_block_gossip(&mut gossip, block);
     let sets = gossip.take_collected();
     if let Some(why) = first_wrong(&sets) {
@@ -334,7 +334,7 @@ fn check_column_but_proofs(
         Context::collecting(config, &snapshot.keys)
     };
     let seen = Seen::new();
-    let mut gossip = Gossip::new(snapshot, &seen, &snapshot.ahead.state, now_ms, ctx);
+    let mut gossip = snapshot.rules(&seen, &snapshot.ahead.state, now_ms, ctx);
     let verdict = validate_data_column_sidecar_gossip_but_proofs(&mut gossip, column, fork, subnet);
     let sets = gossip.take_collected();
     if let Some(why) = first_wrong(&sets) {
@@ -375,7 +375,7 @@ fn check_blob(
 ) -> CheckedSidecar {
     let seen = Seen::new();
     let ctx = Context::collecting(snapshot.view.config(), &snapshot.keys);
-    let mut gossip = Gossip::new(snapshot, &seen, &snapshot.ahead.state, now_ms, ctx);
+    let mut gossip = snapshot.rules(&seen, &snapshot.ahead.state, now_ms, ctx);
     let verdict = validate_blob_sidecar_gossip(&mut gossip, &blob, subnet);
     let verdict = gossip.finish(verdict);
     let header = &blob.signed_block_header.message;

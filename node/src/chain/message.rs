@@ -177,7 +177,7 @@ pub(crate) fn check(snapshot: &Arc<Snapshot>, now_ms: u64, messages: Vec<Arc<Mes
         committees.push(Committees::of(snapshot, &message, committees.last()));
         let of_vote = &committees[place];
         let ctx = Context::collecting(snapshot.view.config(), &snapshot.keys);
-        let mut gossip = Gossip::new(snapshot.as_ref(), &seen, of_vote.state(snapshot), now_ms, ctx);
+        let mut gossip = snapshot.rules(&seen, of_vote.state(snapshot), now_ms, ctx);
         gossip.committees_known = of_vote.are_known();
         let verdict = match of_vote.refusal() {
             Some(refusal) => refusal,

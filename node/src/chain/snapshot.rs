@@ -4,11 +4,13 @@ use super::states::States;
 use crate::execution::ForkchoiceState;
 use consensus::duties::get_proposers;
 use consensus::fork_choice::{CheckpointState, ForkChoiceNode, Node, PayloadStatus, View};
-use consensus::gossip::{GossipView, PayloadValidationStatus};
+use consensus::gossip::{Gossip, GossipView, PayloadValidationStatus, Seen};
 use consensus::helpers::accessors::get_committee_count_per_slot;
 use consensus::helpers::misc::{compute_epoch_at_slot, compute_start_slot_at_epoch};
 use consensus::keys::Keys;
-use consensus::preset::MIN_SEED_LOOKAHEAD;
+use consensus::preset::{MIN_SEED_LOOKAHEAD, SLOTS_PER_EPOCH};
+use consensus::signing::Context;
+use consensus::slot_clock::SlotClock;
 use consensus::transition::process_slots;
 use consensus::types::{AttestationData, Checkpoint, Epoch, Hash32, Root, Slot, ValidatorIndex};
 use consensus::{Config, Fork, Invalid, State, ensure};
@@ -198,6 +200,19 @@ impl Snapshot {
             source,
             target: Checkpoint { epoch, root: target },
         })
+    }
+
+    /// The rules of gossip with what they ask of this snapshot. `state` is `ahead`'s, or has the message's committees.
+    pub(super) fn rules<'a>(&'a self, seen: &'a Seen, state: &'a State, now_ms: u64, ctx: Context<'a>) -> Gossip<'a> {
+        let mut gossip = Gossip::new(self, seen, state, now_ms, ctx);
+        let clock = SlotClock::new(self.view.config(), state.genesis_time);
+        let slot = clock.slot_at(now_ms).unwrap_or_default();
+        let is_recent = |block: &Node| block.slot.saturating_add(SLOTS_PER_EPOCH) >= slot;
+        // A busy node's head may be behind. What comes into the registry is active four epochs later at the earliest, so
+        // that an epoch without a block is still time enough.
+        gossip.state_is_current =
+            self.ahead.epoch() >= compute_epoch_at_slot(slot) && self.block(&self.ahead.root).is_some_and(is_recent);
+        gossip
     }
 
     /// How many committees a slot of `epoch` has on the chain of the head.
