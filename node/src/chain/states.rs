@@ -37,10 +37,42 @@ const NEAR: usize = 8 * SLOTS_PER_EPOCH as usize;
 /// justify.
 const STATES_OF_CHECK: usize = 4;
 
+/// How many states are made for votes in a slot: as many as are kept. Which committees judge a vote has to be known before
+/// its signature is looked at, so that anybody can ask for the state of any branch. Two branches ask for two a slot beside
+/// the head's, for this epoch and the one before; with more branches than are kept each would push out what the next asks
+/// for, and every message cost a transition. What is beyond is ignored until the next slot.
+fn made_for_votes_max(large: bool) -> usize {
+    kept_max(large)
+}
+
+fn kept_max(large: bool) -> usize {
+    if large { LARGE_STATES_MAX } else { STATES_MAX }
+}
+
+/// How many states were made for votes in a slot.
+#[derive(Debug, Default)]
+struct Allowance {
+    slot: Slot,
+    made: usize,
+}
+
+impl Allowance {
+    /// Whether one more may be made at `slot`, which then counts, whatever comes of it.
+    fn take(&mut self, slot: Slot, most: usize) -> bool {
+        if slot > self.slot {
+            *self = Allowance { slot, made: 0 };
+        }
+        let allowed = self.made < most;
+        self.made += usize::from(allowed);
+        allowed
+    }
+}
+
 /// A small store of states by block and slot, oldest first.
 #[derive(Debug, Default)]
 pub struct States {
     kept: Mutex<VecDeque<(Root, Arc<State>)>>,
+    for_votes: Mutex<Allowance>,
     /// Where blocks and states are read again; without one nothing is made again.
     storage: Option<Storage>,
 }
@@ -50,6 +82,7 @@ impl States {
     pub fn new(storage: Storage) -> Self {
         States {
             kept: Mutex::default(),
+            for_votes: Mutex::default(),
             storage: Some(storage),
         }
     }
@@ -66,8 +99,7 @@ impl States {
     }
 
     fn keep(&self, root: Root, state: &Arc<State>) {
-        let large = state.validators.len() >= LARGE;
-        let most = if large { LARGE_STATES_MAX } else { STATES_MAX };
+        let most = kept_max(state.validators.len() >= LARGE);
         let mut kept = self.lock();
         let old = (kept.len() >= most).then(|| kept.pop_front()).flatten();
         kept.push_back((root, Arc::clone(state)));
@@ -115,6 +147,20 @@ impl States {
         let state = Arc::new(state);
         self.keep(root, &state);
         Ok(state)
+    }
+
+    /// The same for a vote whose signature nobody has looked at yet: an error where so many were made in this slot that
+    /// others have to wait. For workers.
+    pub(super) fn compute_for_vote(&self, snapshot: &Snapshot, root: Root, slot: Slot) -> Result<Arc<State>, Invalid> {
+        if let Some(state) = self.at_hand(snapshot, root, slot) {
+            return Ok(state);
+        }
+        let most = made_for_votes_max(snapshot.head_state.validators.len() >= LARGE);
+        let mut allowance = self.for_votes.lock().unwrap_or_else(PoisonError::into_inner);
+        let allowed = allowance.take(snapshot.current_slot(), most);
+        drop(allowance);
+        ensure!(allowed, "states for votes", "{most} were made in this slot");
+        self.compute(snapshot, root, slot)
     }
 
     /// The state after a block that the fork choice has, made again where it is not kept. For workers.
@@ -218,4 +264,25 @@ impl States {
 pub(crate) fn epoch_of(snapshot: &View, root: &Root, otherwise: Slot) -> u64 {
     let block = snapshot.blocks().get(root);
     compute_epoch_at_slot(block.map_or(otherwise, |block| block.slot))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn so_many_states_are_made_for_votes_in_a_slot() {
+        let mut allowance = Allowance::default();
+        let most = made_for_votes_max(false);
+        let mut taken = |slot| (0..20).filter(|_| allowance.take(slot, most)).count();
+        assert_eq!(taken(0), most);
+        assert_eq!(taken(7), most, "another slot has its own");
+        assert_eq!(taken(7), 0);
+        assert_eq!(
+            taken(6),
+            0,
+            "a worker that still has an older snapshot gets none beside"
+        );
+        assert_eq!(taken(8), most);
+    }
 }
