@@ -1,12 +1,14 @@
 //! Votes and columns of Gloas, and the light client's topics, rule by rule.
 
-use super::fixture::{FAILED, FINALIZED, HEAD, NOW, Network, PARENT, UNKNOWN};
+use super::fixture::{FAILED, FINALIZED, HEAD, NOW, Network, PARENT, UNKNOWN, VALIDATORS};
 use super::*;
-use crate::constants::DOMAIN_BEACON_ATTESTER;
-use crate::duties::compute_subnet_for_attestation;
+use crate::constants::{
+    DOMAIN_BEACON_ATTESTER, DOMAIN_CONTRIBUTION_AND_PROOF, DOMAIN_SYNC_COMMITTEE, DOMAIN_SYNC_COMMITTEE_SELECTION_PROOF,
+};
+use crate::duties::{compute_subnet_for_attestation, is_sync_committee_aggregator};
 use crate::helpers::accessors::{get_beacon_committee, get_committee_count_per_slot};
-use crate::preset::SYNC_COMMITTEE_SIZE;
-use crate::ssz::{Bytes, Ssz};
+use crate::preset::{EPOCHS_PER_SYNC_COMMITTEE_PERIOD, SLOTS_PER_EPOCH, SYNC_COMMITTEE_SIZE, SYNC_SUBCOMMITTEE_SIZE};
+use crate::ssz::{BitVector, Bytes, Ssz};
 use crate::types::*;
 
 const GLOAS: Fork = Fork::Gloas;
@@ -234,4 +236,123 @@ fn light_client_optimistic_updates() {
         network.settle(judge),
         Verdict::Ignore("optimistic update is not newer than those already forwarded")
     );
+}
+
+/// The last slot of the first period.
+const LAST: Slot = EPOCHS_PER_SYNC_COMMITTEE_PERIOD * SLOTS_PER_EPOCH - 1;
+
+/// A network in the last slot of a period whose head is some slots behind, with these as the members of the first
+/// subcommittee now and in the next period; others are the next three validators.
+fn at_end_of_period(now: ValidatorIndex, next: ValidatorIndex) -> Network {
+    let mut network = Network::new();
+    let pubkeys = |network: &Network, first: ValidatorIndex| {
+        let members = (0..SYNC_COMMITTEE_SIZE).map(|seat| first + seat / SYNC_SUBCOMMITTEE_SIZE);
+        let pubkeys = members.map(|index| network.state.validators.get(index as usize).unwrap().pubkey);
+        pubkeys.collect::<Vec<_>>()
+    };
+    network.state.current_sync_committee.pubkeys = pubkeys(&network, now).into();
+    network.state.next_sync_committee.pubkeys = pubkeys(&network, next).into();
+    network.state.slot = LAST - 2;
+    network.time_ms = LAST * network.config.slot_duration_ms;
+    network
+}
+
+#[test]
+fn who_signs_is_told_by_the_slot_and_not_by_where_the_state_stands() {
+    let mut network = at_end_of_period(0, 8);
+    let judge = |network: &Network, slot: Slot, validator_index: ValidatorIndex, subnet_id: SubnetID| {
+        let message = SyncCommitteeMessage {
+            slot,
+            beacon_block_root: HEAD,
+            validator_index,
+            signature: network.sign(validator_index, DOMAIN_SYNC_COMMITTEE, HEAD),
+        };
+        network.judge(|gossip| validate_sync_committee_message_gossip(gossip, &message, subnet_id))
+    };
+    let wrong = Verdict::Reject("subnet_id is not valid for the validator");
+    // What is signed in the last slot is for the block of the first one of the next period.
+    assert_eq!(judge(&network, LAST, 8, 0), Verdict::Accept);
+    assert_eq!(judge(&network, LAST, 11, 3), Verdict::Accept);
+    assert_eq!(judge(&network, LAST, 8, 1), wrong);
+    assert_eq!(judge(&network, LAST, 0, 0), wrong);
+    // The slot before still has the other one.
+    network.time_ms -= network.config.slot_duration_ms;
+    assert_eq!(judge(&network, LAST - 1, 0, 0), Verdict::Accept);
+    assert_eq!(judge(&network, LAST - 1, 8, 0), wrong);
+    // A state that is a whole period behind knows nothing of it.
+    let later = LAST + 1 + EPOCHS_PER_SYNC_COMMITTEE_PERIOD * SLOTS_PER_EPOCH;
+    network.time_ms = later * network.config.slot_duration_ms;
+    let unknown = Verdict::Ignore("the state cannot answer what the rule asks");
+    assert_eq!(judge(&network, later, 8, 0), unknown);
+}
+
+#[test]
+fn who_adds_up_signatures_is_told_by_the_slot_too() {
+    let selection = SyncAggregatorSelectionData {
+        slot: LAST,
+        subcommittee_index: 0,
+    };
+    let selection = selection.hash_tree_root(GLOAS);
+    let proof = |network: &Network, index| network.sign(index, DOMAIN_SYNC_COMMITTEE_SELECTION_PROOF, selection);
+    let any = Network::new();
+    let mut chosen = (8..VALIDATORS - 4).filter(|index| is_sync_committee_aggregator(&proof(&any, *index)));
+    let (now, next) = (chosen.next().unwrap(), chosen.next_back().unwrap());
+    let network = at_end_of_period(now, next);
+    let judge = |aggregator_index: ValidatorIndex| {
+        let mut aggregation_bits = BitVector::new(SYNC_SUBCOMMITTEE_SIZE as usize);
+        aggregation_bits.set(1, true);
+        let message = ContributionAndProof {
+            aggregator_index,
+            contribution: SyncCommitteeContribution {
+                slot: LAST,
+                beacon_block_root: HEAD,
+                subcommittee_index: 0,
+                aggregation_bits,
+                signature: network.sign(aggregator_index, DOMAIN_SYNC_COMMITTEE, HEAD),
+            },
+            selection_proof: proof(&network, aggregator_index),
+        };
+        let root = message.hash_tree_root(GLOAS);
+        let signature = network.sign(aggregator_index, DOMAIN_CONTRIBUTION_AND_PROOF, root);
+        let signed = SignedContributionAndProof { message, signature };
+        network.judge(|gossip| validate_sync_committee_contribution_and_proof_gossip(gossip, &signed))
+    };
+    assert_eq!(judge(next), Verdict::Accept);
+    assert_eq!(judge(now), Verdict::Reject("aggregator not in subcommittee"));
+}
+
+/// What a state that is behind cannot know is nobody's fault.
+#[test]
+fn an_old_state_rejects_nobody_for_what_stands_in_it() {
+    let network = Network::new();
+    let exit = |validator_index, epoch| SignedVoluntaryExit {
+        message: VoluntaryExit { epoch, validator_index },
+        ..SignedVoluntaryExit::default()
+    };
+    let exits = [
+        (exit(VALIDATORS, 0), "validator index out of range"),
+        (exit(3, 99), "voluntary exit epoch is in the future"),
+        (exit(3, 0), "validator has not been active long enough"),
+    ];
+    for (exit, why) in exits {
+        let judge = |is_current: bool| {
+            network.judge(|gossip| {
+                gossip.state_is_current = is_current;
+                validate_voluntary_exit_gossip(gossip, &exit)
+            })
+        };
+        assert_eq!(judge(true), Verdict::Reject(why));
+        assert_eq!(judge(false), Verdict::Ignore(why));
+    }
+    let mut block = SignedBeaconBlock::new(GLOAS);
+    block.message.slot = NOW;
+    block.message.proposer_index = VALIDATORS;
+    let judge = |is_current: bool| {
+        network.judge(|gossip| {
+            gossip.state_is_current = is_current;
+            validate_beacon_block_gossip(gossip, &block)
+        })
+    };
+    assert_eq!(judge(true), Verdict::Reject("proposer index out of range"));
+    assert_eq!(judge(false), Verdict::Ignore("proposer index out of range"));
 }
