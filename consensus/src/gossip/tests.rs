@@ -250,8 +250,8 @@ fn at_end_of_period(now: ValidatorIndex, next: ValidatorIndex) -> Network {
         let pubkeys = members.map(|index| network.state.validators.get(index as usize).unwrap().pubkey);
         pubkeys.collect::<Vec<_>>()
     };
-    network.state.current_sync_committee.pubkeys = pubkeys(&network, now);
-    network.state.next_sync_committee.pubkeys = pubkeys(&network, next);
+    network.state.current_sync_committee.pubkeys = pubkeys(&network, now).into();
+    network.state.next_sync_committee.pubkeys = pubkeys(&network, next).into();
     network.state.slot = LAST - 2;
     network.time_ms = LAST * network.config.slot_duration_ms;
     network
