@@ -13,7 +13,8 @@ mod recipient;
 mod shapes;
 mod specification;
 
-use client::{Answered, Client};
+use client::Answered;
+pub(crate) use client::Client;
 use consensus::constants::{
     DOMAIN_AGGREGATE_AND_PROOF, DOMAIN_BEACON_ATTESTER, DOMAIN_BEACON_PROPOSER, DOMAIN_CONTRIBUTION_AND_PROOF,
     DOMAIN_RANDAO, DOMAIN_SELECTION_PROOF, DOMAIN_SYNC_COMMITTEE, DOMAIN_SYNC_COMMITTEE_SELECTION_PROOF,
@@ -82,7 +83,7 @@ pub(crate) struct Node {
     pub(crate) running: Running,
     pub(crate) client: Client,
     /// Where metrics are served.
-    metrics: SocketAddr,
+    pub(crate) metrics: SocketAddr,
     fork: Fork,
     _folder: Folder,
 }

@@ -1,6 +1,9 @@
 //! Nodes that run in one process and speak to each other over loopback.
 
+mod assault;
 mod hostile;
+mod light;
+mod notices;
 mod together;
 mod villain;
 
