@@ -59,7 +59,10 @@ async fn node_of(chain: &Chain, begin: consensus::State, blocks: Vec<SignedBeaco
         });
         assert_eq!(imported.await.unwrap(), Imported::Done);
     }
-    wait_for("finality", || (running.chain.snapshot().finalized().epoch >= 2).then_some(())).await;
+    wait_for("finality", || {
+        (running.chain.snapshot().finalized().epoch >= 2).then_some(())
+    })
+    .await;
     let options = quiet(folder);
     let key = NodeKey::load_or_create(&options.folder).unwrap();
     running.connect(&key, options).await.unwrap();
