@@ -120,7 +120,7 @@ impl Attacked {
         let page = self.metrics.get("/metrics").await.text();
         let found = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         let found = found.unwrap_or_else(|| panic!("no {name} in {page}"));
-        found.parse::<f64>().unwrap() as u64
+        found.parse().unwrap_or_else(|_| panic!("{name} is {found}"))
     }
 
     async fn judged(&self, topic: Topic, verdict: &str) -> u64 {

@@ -82,7 +82,7 @@ async fn a_finality_update_is_passed_on_only_if_it_is_our_own() {
         chain.vote(|_| true);
     }
     let folder = Folder::new();
-    let running = node_of(&chain, begin, blocks, &folder).await;
+    let running = Box::pin(node_of(&chain, begin, blocks, &folder)).await;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let client = Client::new(listener.local_addr().unwrap());
     running.serve(listener, None);
