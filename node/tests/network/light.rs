@@ -8,7 +8,7 @@ use consensus::Fork;
 use consensus::keys::Keys;
 use consensus::preset::SLOTS_PER_EPOCH;
 use consensus::ssz::{Bytes, Ssz};
-use consensus::types::{LightClientFinalityUpdate, SignedBeaconBlock, Status};
+use consensus::types::{BeaconBlock, LightClientFinalityUpdate, SignedBeaconBlock, Status};
 use libp2p::identity::Keypair;
 use libp2p::multiaddr::Protocol;
 use node::chain::{Imported, NewBlock, Source};
@@ -75,6 +75,8 @@ async fn a_finality_update_is_passed_on_only_if_it_is_our_own() {
     let mut begin = genesis(&config, VALIDATORS);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     begin.genesis_time = now - (LAST + 1) * config.slot_duration_ms / 1000;
+    // The genesis block is the default one of its fork.
+    begin.latest_block_header.body_root = BeaconBlock::new(FORK).body.hash_tree_root(FORK);
     let mut chain = Chain::from_genesis(config, begin.clone());
     let mut blocks = Vec::new();
     for slot in 1..=LAST {
