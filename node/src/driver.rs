@@ -48,6 +48,8 @@ pub(crate) struct EngineDriver {
     blobs: mpsc::Sender<(Root, Arc<SignedBeaconBlock>)>,
     /// The last blocks before the merge that were asked for, newest last.
     terminal: Arc<Mutex<VecDeque<PowBlock>>>,
+    /// Whether payloads are not looked at (see `DevEngine::believing`).
+    believes: bool,
 }
 
 /// The other ends, for `run`.
@@ -58,8 +60,8 @@ pub(crate) struct EngineEnds {
 }
 
 impl EngineDriver {
-    /// The way and its other ends.
-    pub(crate) fn new() -> (EngineDriver, EngineEnds) {
+    /// The way to an engine and its other ends.
+    pub(crate) fn new(engine: &Engine) -> (EngineDriver, EngineEnds) {
         let (calls, calls_end) = mpsc::channel(CALLS_MAX);
         let (forkchoice, forkchoice_end) = watch::channel(None);
         let (blobs, blobs_end) = mpsc::channel(BLOBS_MAX);
@@ -68,6 +70,7 @@ impl EngineDriver {
             forkchoice,
             blobs,
             terminal: Arc::default(),
+            believes: engine.believes(),
         };
         let ends = EngineEnds {
             calls: calls_end,
@@ -87,7 +90,9 @@ impl EngineDriver {
         if request.execution_payload.block_hash.is_zero() && fork == Fork::Bellatrix {
             return answer(ExecutionVerdict::Valid, None);
         }
-        if let Err(why) = check_payload(&request) {
+        if !self.believes
+            && let Err(why) = check_payload(&request)
+        {
             let latest_valid_hash = None;
             return answer(ExecutionVerdict::Invalid { latest_valid_hash }, Some(why.to_string()));
         }

@@ -214,7 +214,7 @@ pub async fn start_within(parts: Parts, memory: Memory, stop: Stop) -> Result<Ru
         metrics: Arc::default(),
     };
     let pools = Arc::new(Pools::new());
-    let (driver, ends) = EngineDriver::new();
+    let (driver, ends) = EngineDriver::new(&parts.engine);
     let threads = start_threads(&parts, beginning, &chain, &pools, &driver, events_end, &stop)?;
     let engine = parts.engine;
     tokio::spawn(driver::run(

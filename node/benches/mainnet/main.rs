@@ -7,10 +7,13 @@
 //! Where the machine has cgroups of version 1 and lets us make one, both run in one of 1 GiB without swap; what memory
 //! they had is told in any case: the peak that no file backs, and the peak with all mapped files. With `slow` they have a
 //! quarter of a core, and hash without the processor's instructions for it.
+//!
+//! `cargo bench -p node --bench mainnet -- signed`: the chain of 120,000 validators beside the repository; see `signed`.
 
 mod chain;
 mod client;
 mod process;
+mod signed;
 
 use chain::Made;
 use client::Client;
@@ -32,6 +35,12 @@ const PATIENCE: Duration = Duration::from_mins(10);
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let measure = args.iter().any(|arg| arg == "--bench");
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("bench-node-{}", std::process::id()));
+    if measure && args.iter().any(|arg| arg == "signed") {
+        signed::bench(&folder);
+        std::fs::remove_dir_all(&folder).ok();
+        return;
+    }
     let Some(program) = std::env::var_os("WREN_BIN").filter(|_| measure) else {
         println!("NOT RUN: name a release build of `wren` by WREN_BIN, and run it by `cargo bench`");
         return;
@@ -39,7 +48,6 @@ fn main() {
     let numbers: Vec<u64> = args.iter().filter_map(|arg| arg.parse().ok()).collect();
     let validators = numbers.first().copied().unwrap_or(2_200_000);
     let blocks = numbers.get(1).copied().unwrap_or(2 * SLOTS_PER_EPOCH);
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("bench-node-{}", std::process::id()));
     println!("\na node with {validators} validators, 95 in 220 of them active, {blocks} blocks");
     let begun = Instant::now();
     let made = chain::make(&folder, validators as usize, blocks);
