@@ -9,7 +9,7 @@ use super::message::{CheckedMessage, Effect};
 use super::pending::{For, Pending};
 use super::sidecars::Sidecars;
 use super::snapshot::{Ahead, Head, Snapshot};
-use super::states::epoch_of;
+use super::states::{SLOTS_AHEAD_MAX, epoch_of};
 use crate::disk::{Disk, Kept, Write};
 use crate::driver::{EngineDriver, Forkchoice};
 use crate::network::peer::Offence;
@@ -799,7 +799,9 @@ impl Actor {
         if at_hand && !own || self.ahead_wanted == Some(wanted) {
             return;
         }
-        if self.is_catching_up(head) {
+        // A head that old is no head yet: the way to today would keep a worker for minutes, from the blocks that come.
+        let is_too_far = compute_start_slot_at_epoch(epoch) > head.slot.saturating_add(SLOTS_AHEAD_MAX);
+        if is_too_far || self.is_catching_up(head) {
             return;
         }
         self.ahead_wanted = Some(wanted);
