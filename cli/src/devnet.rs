@@ -191,10 +191,11 @@ mod tests {
     use super::*;
     use clap::Parser;
 
+    /// A command line, as those of the tests further down are too.
     #[derive(Parser)]
-    struct Line {
+    pub(super) struct Line {
         #[command(flatten)]
-        args: Args,
+        pub(super) args: Args,
     }
 
     #[test]

@@ -106,13 +106,8 @@ impl Plan {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::devnet::tests::Line;
     use clap::Parser;
-
-    #[derive(Parser)]
-    struct Line {
-        #[command(flatten)]
-        args: Args,
-    }
 
     fn plan(words: &[&str]) -> Plan {
         Plan::of(&Line::parse_from([&["devnet"], words].concat()).args)
