@@ -9,7 +9,7 @@ use super::message::{CheckedMessage, Effect};
 use super::pending::{For, Pending};
 use super::sidecars::Sidecars;
 use super::snapshot::{Ahead, Head, Snapshot};
-use super::states::{SLOTS_AHEAD_MAX, epoch_of};
+use super::states::epoch_of;
 use crate::disk::{Disk, Kept, Write};
 use crate::driver::{EngineDriver, Forkchoice};
 use crate::network::peer::Offence;
@@ -19,6 +19,7 @@ use consensus::fork_choice::{
     BlockAction, DataAvailability, ExecutionVerdict, FastConfirmationStore, ForkChoiceNode, Store, ValidAttestation,
 };
 use consensus::gossip::{Seen, Verdict};
+use consensus::helpers::accessors::get_current_epoch;
 use consensus::helpers::misc::{compute_epoch_at_slot, compute_start_slot_at_epoch};
 use consensus::keys::Keys;
 use consensus::slot_clock::Deadline;
@@ -799,18 +800,19 @@ impl Actor {
         if at_hand && !own || self.ahead_wanted == Some(wanted) {
             return;
         }
-        // A head that old is no head yet: the way to today would keep a worker for minutes, from the blocks that come.
-        let is_too_far = compute_start_slot_at_epoch(epoch) > head.slot.saturating_add(SLOTS_AHEAD_MAX);
-        if is_too_far || self.is_catching_up(head) {
+        if self.is_catching_up(head) {
             return;
         }
         self.ahead_wanted = Some(wanted);
         let (chain, config) = (self.chain.clone(), Arc::clone(self.store.config()));
-        let state = self.store.state(&head.root).map(Arc::clone);
-        let (root, Some(state)) = (head.root, state) else {
+        // From where it has come for this head already.
+        let known = Some(&self.ahead.state).filter(|state| self.ahead.root == head.root && state.slot > head.slot);
+        let state = known.or_else(|| self.store.state(&head.root));
+        let (root, Some(state)) = (head.root, state.map(Arc::clone)) else {
             return;
         };
-        let job = Box::new(move || match Ahead::of(root, &state, &config, epoch) {
+        let next = epoch.min(get_current_epoch(&state).saturating_add(EPOCHS_AT_ONCE));
+        let job = Box::new(move || match Ahead::of(root, &state, &config, next) {
             Ok(ahead) => chain.tell_certainly(Event::Ahead(ahead)),
             Err(why) => tracing::error!(%why, %root, "the head's state cannot be moved on"),
         });
@@ -843,6 +845,10 @@ impl Actor {
 
 /// What whoever handed in a block is told while the engine is silent.
 pub(crate) const ENGINE_SILENT: &str = "the execution client does not answer";
+
+/// Epochs that the head's state is moved on at a time, two seconds' work with a large registry: a head of long ago has
+/// thousands to go, and blocks that come meanwhile want the worker.
+const EPOCHS_AT_ONCE: u64 = 8;
 
 /// A block so many slots old is not one that was late, but one of many that come.
 const LATE_SLOTS: u64 = 4;

@@ -23,7 +23,7 @@ const LARGE: usize = 500_000;
 
 /// How far a state is moved on for somebody: an epoch of a large registry costs a quarter of a second, and nobody has
 /// business further from the head than the two epochs that duties are told for, but after a long silence of all proposers.
-pub(super) const SLOTS_AHEAD_MAX: u64 = 8192;
+const SLOTS_AHEAD_MAX: u64 = 8192;
 
 /// Blocks that are applied again for one state, at most. On disk there is a state of every 32nd epoch at least, along
 /// the chain; a branch as long again may leave it.
