@@ -323,3 +323,19 @@ async fn operations_come_into_the_pool_or_are_refused_with_the_reason() {
     assert_eq!(answer.status, if young { 400 } else { 200 }, "{}", answer.text());
     node.running.end().await;
 }
+
+/// Of a chain that stood still for forty epochs the state of now comes in several steps.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_head_of_long_ago_comes_to_today() {
+    let node = node_since(Fork::Fulu, 40 * SLOTS_PER_EPOCH).await;
+    let chain = &node.running.chain;
+    let has_come = async {
+        while chain.snapshot().ahead.epoch() < node.now() / SLOTS_PER_EPOCH {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    let patience = std::time::Duration::from_mins(1);
+    tokio::time::timeout(patience, has_come).await.expect("it comes");
+    assert!(chain.snapshot().ahead.epoch() >= 40);
+    node.running.end().await;
+}
