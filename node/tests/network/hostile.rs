@@ -180,6 +180,8 @@ async fn who_calls_a_full_node_is_turned_away_at_the_door() {
     let turned_away = || node.network.counts().turned_away.load(Ordering::Relaxed);
     assert_eq!(turned_away(), 0);
     assert!(call(&node, &Keypair::generate_secp256k1()).await.is_none());
+    // The caller may know it a moment before the node has counted it.
+    wait_for("the count", || (turned_away() > 0).then_some(())).await;
     assert_eq!(turned_away(), 1);
 }
 
