@@ -5,7 +5,7 @@
 //! whether it says that it is JSON or SSZ. The rest is its body; for an execution client the result in it.
 #![no_main]
 
-use consensus::ssz::Bytes;
+use consensus::ssz::{Bytes, Ssz};
 use consensus::transition::NewPayloadRequest;
 use consensus::types::{BeaconBlock, PayloadId, SignedBlindedBeaconBlock};
 use consensus::{Config, Fork};
@@ -17,7 +17,7 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 use tokio::runtime::{Builder as RuntimeBuilder, Runtime};
-use validator::beacon::{BlockRequest, Node};
+use validator::beacon::{BlockRequest, Node, Reach};
 
 /// Statuses that are treated each in its own way somewhere.
 const STATUSES: [u16; 8] = [200, 200, 200, 200, 202, 204, 404, 500];
@@ -114,7 +114,8 @@ fn setup() -> &'static Setup {
             configs: Fork::ALL
                 .map(|fork| Config::standard().with_forks_at_genesis(fork))
                 .into(),
-            node: Node::new(0, url.parse().expect("it is an address"), None).expect("no certificate is wanted"),
+            node: Node::new(0, url.parse().expect("it is an address"), &Reach::default())
+                .expect("no certificate is wanted"),
         }
     })
 }
@@ -132,7 +133,7 @@ async fn ask_engine(engine: &Engine, what: u8, fork: Fork) {
         2 => drop(engine.pow_block(&Bytes([1; 32])).await),
         3 => drop(engine.missing_methods(fork).await),
         4 => drop(engine.client_version(&ours).await),
-        5 => drop(engine.forkchoice_updated(fork, &ForkchoiceState::default(), None).await),
+        5 => drop(engine.forkchoice_updated(fork, ForkchoiceState::default(), None).await),
         _ => {
             let block = BeaconBlock::new(fork);
             if let Some(request) = NewPayloadRequest::of_block(fork, &block) {

@@ -5,7 +5,7 @@
 #![no_main]
 
 use consensus::Fork;
-use consensus::ssz::ByteList;
+use consensus::ssz::{ByteList, Ssz};
 use consensus::transition::NewPayloadRequest;
 use consensus::types::BeaconBlock;
 use libfuzzer_sys::fuzz_target;
