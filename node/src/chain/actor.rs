@@ -551,6 +551,7 @@ impl Actor {
     fn store_block(&mut self, root: Root, mut waiting: super::pending::Waiting) {
         let optimistic = self.store.blocks().is_optimistic(&root);
         let slot = waiting.new.block.message.slot;
+        self.mark_published(&waiting.new);
         let answers = waiting.take_answers();
         if waiting.new.source == Source::Replay {
             for answer in answers {

@@ -17,7 +17,9 @@ use consensus::gossip::{
 use consensus::helpers::misc::compute_epoch_at_slot;
 use consensus::signing::Context;
 use consensus::ssz::Ssz;
-use consensus::types::{BLSSignature, BlobSidecar, DataColumnSidecar, Root, SignedBeaconBlock, Slot, SubnetID};
+use consensus::types::{
+    BLSSignature, BeaconBlock, BlobSidecar, DataColumnSidecar, Root, SignedBeaconBlock, Slot, SubnetID,
+};
 use crypto::bls::{find_invalid, verify_signature_sets};
 use libp2p::PeerId;
 use std::collections::VecDeque;
@@ -414,6 +416,19 @@ impl Actor {
         };
         self.ask_engine_for_blobs(gossip.root, &new);
         self.on_block(new, None, gossip.from);
+    }
+
+    /// A block of this node's own clients is the first of its proposer and slot, as if it had come by gossip: a second one
+    /// is not passed on.
+    pub(crate) fn mark_published(&mut self, new: &NewBlock) {
+        if new.source != Source::Api {
+            return;
+        }
+        let BeaconBlock {
+            slot, proposer_index, ..
+        } = new.block.message;
+        let mark = Mark::BeaconBlock { slot, proposer_index };
+        self.seen.settle(Verdict::Accept, vec![mark]);
     }
 
     /// Columns and blobs that were checked.

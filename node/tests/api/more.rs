@@ -2,7 +2,8 @@
 
 use super::{Either, Node, VALIDATORS, json_of, node, node_since};
 use consensus::Fork;
-use consensus::constants::{DOMAIN_BLS_TO_EXECUTION_CHANGE, DOMAIN_VOLUNTARY_EXIT};
+use consensus::constants::{DOMAIN_BEACON_PROPOSER, DOMAIN_BLS_TO_EXECUTION_CHANGE, DOMAIN_VOLUNTARY_EXIT};
+use consensus::gossip::Verdict;
 use consensus::helpers::misc::kzg_commitment_to_versioned_hash;
 use consensus::light_client::initialize_light_client_store;
 use consensus::preset::SLOTS_PER_EPOCH;
@@ -15,6 +16,7 @@ use consensus::types::{
 };
 use node::genesis::interop_secret_key;
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 fn signed(value: &Value) -> i64 {
     value.as_str().unwrap().parse().unwrap()
@@ -337,5 +339,24 @@ async fn a_head_of_long_ago_comes_to_today() {
     let patience = std::time::Duration::from_mins(1);
     tokio::time::timeout(patience, has_come).await.expect("it comes");
     assert!(chain.snapshot().ahead.epoch() >= 40);
+    node.running.end().await;
+}
+
+/// Whose block this node published has made its block of the slot: a second one by gossip is not passed on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rival_of_a_published_block_is_not_passed_on() {
+    let node = node(Fork::Fulu).await;
+    let slot = node.now();
+    node.propose(slot, true).await;
+    let answer = node.client.get_ssz("/eth/v2/beacon/blocks/head").await;
+    let mut rival = SignedBeaconBlock::decode_or_json(&answer, Fork::Fulu);
+    assert_eq!(rival.message.slot, slot);
+    rival.message.body.graffiti = Bytes([1; 32]);
+    let root = rival.message.hash_tree_root(Fork::Fulu);
+    let epoch = slot / SLOTS_PER_EPOCH;
+    rival.signature = node.sign(DOMAIN_BEACON_PROPOSER, epoch, root, rival.message.proposer_index);
+    let verdict = node.running.chain.gossip_block(Arc::new(rival), None).await;
+    let why = "block is not the first valid block for this proposer and slot";
+    assert_eq!(verdict, Verdict::Ignore(why));
     node.running.end().await;
 }

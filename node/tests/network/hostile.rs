@@ -3,7 +3,8 @@
 use super::villain::Villain;
 use super::{Networked, networked, quiet, status_of, wait_for, with_options};
 use crate::api::{Folder, lately};
-use consensus::Fork;
+use consensus::{Fork, Invalid};
+use discv5::{ConfigBuilder, Discv5, ListenConfig};
 use futures_util::StreamExt as _;
 use futures_util::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use libp2p::core::upgrade::Version;
@@ -13,11 +14,14 @@ use libp2p::{Multiaddr, PeerId, Transport as _, noise, tcp, yamux};
 use node::network::NetworkOptions;
 use node::network::counts::Judged;
 use node::network::digests::Digests;
+use node::network::enr::Enr;
 use node::network::gossip::topics::Topic;
-use node::network::peer::Peers;
+use node::network::node_key::NodeKey;
+use node::network::peer::{Offence, Peers};
 use node::network::rpc::frames::write_payload;
 use node::network::rpc::protocol::{Protocol, ProtocolId};
 use node::network::rpc::streams::{Behaviour, Open};
+use std::net::Ipv4Addr;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -247,4 +251,62 @@ async fn who_talks_nonsense_by_gossip_is_cut_and_does_not_come_in_again() {
         assert!(!peers.iter().any(|peer| peer.id == key.public().to_peer_id()));
     }
     assert!(node.network.counts().cut.load(Ordering::Relaxed) >= 2);
+}
+
+/// Discovery on loopback under this key.
+async fn discovery_under(key: &NodeKey) -> Discv5 {
+    let combined = key.combined().unwrap();
+    let own = Enr::builder().ip4(Ipv4Addr::LOCALHOST).build(&combined).unwrap();
+    let config = ConfigBuilder::new(ListenConfig::from_ip(Ipv4Addr::LOCALHOST.into(), 0)).build();
+    let mut discv5 = Discv5::new(own, combined, config).unwrap();
+    discv5.start().await.unwrap();
+    discv5
+}
+
+/// Whether the node answers a packet of discovery from under this key.
+async fn answers_discovery(from: &Discv5, record: &Enr) -> bool {
+    from.send_ping(record.clone()).await.is_ok()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_banned_is_not_answered_by_discovery_either() {
+    let folder = Folder::new();
+    let options = NetworkOptions {
+        discovery: true,
+        ..quiet(&folder)
+    };
+    let node = with_options(Fork::Fulu, lately(), options, folder).await;
+    let record: Enr = wait_for("the record", || {
+        let record = node::api::Network::identity(&node.network).enr;
+        (!record.is_empty()).then_some(record)
+    })
+    .await
+    .parse()
+    .unwrap();
+
+    // One key for both, as every node has it: the ban of the peer is that of the node.
+    let key = NodeKey::generate().unwrap();
+    let discv5 = discovery_under(&key).await;
+    assert!(answers_discovery(&discv5, &record).await, "nothing is known of it yet");
+
+    let (id, addresses) = node.by(false);
+    let villain = Villain::dial_as(&key.keypair(), &addresses[0], id, &status_of(&node)).await;
+    let mut villain = villain.expect("nothing is known of it yet");
+    // As sync does for what turns out invalid.
+    for _ in 0..2 {
+        let invalid = Offence::Invalid(Invalid::new("rule", "detail".to_owned()));
+        Peers::report(&node.network, villain.id, invalid);
+    }
+    villain.is_cut().await;
+    let mut banned = false;
+    for _ in 0..10 {
+        banned = !answers_discovery(&discv5, &record).await;
+        if banned {
+            break;
+        }
+    }
+    assert!(banned, "discovery still answers");
+    // Others are answered as before.
+    let other = discovery_under(&NodeKey::generate().unwrap()).await;
+    assert!(answers_discovery(&other, &record).await, "it answers nobody any more");
 }
