@@ -175,7 +175,7 @@ async fn ask_node(node: &Node, what: u8, fork: Fork, config: &Config) {
                 builder_boost_factor: None,
             };
             if let Ok(produced) = node.produce_block(&request, config, 0, TIME).await {
-                drop(produced.header());
+                let _ = produced.header();
             }
         }
     }
