@@ -1,5 +1,5 @@
 # Sourced by the scripts beside it: what they need on the machine, installed where the rights allow it and named
-# exactly where they do not. Debian 12 and 13 are tried; Ubuntu is handled but untried.
+# exactly where they do not. Debian 12 and 13 are tried; Ubuntu is handled but untried, and so is Termux on Android.
 
 export LC_ALL=C
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -22,9 +22,16 @@ as_root() {
     fi
 }
 
+# Termux, where there is no root and no /etc, and packages have names of their own.
+on_android() { [ "$(uname -o)" = Android ]; }
+
 # Installs Debian packages, or tells the line to type and stops.
 install_packages() {
     local line="apt-get update && apt-get install -y --no-install-recommends $*"
+    if on_android; then
+        say "Missing: $*. In Termux, type:" "    pkg install $*"
+        exit 1
+    fi
     if ! command -v apt-get >/dev/null; then
         say "Missing: $*. This script knows Debian's and Ubuntu's packages only: install what they are called here."
         exit 1
@@ -73,6 +80,13 @@ rust_in() {
 
 # need_rust [SUBCOMMAND…]: a toolchain that is new enough, with those cargo subcommands (fmt, clippy), on PATH.
 need_rust() {
+    if on_android; then
+        # Its clang is gcc and g++ too, and brings the library for the bindings.
+        need clang=clang make=make cargo=rust
+        rust_ok "$@" && return
+        say "Termux's Rust is $(rustc --version); $(rust_wanted) or newer is wanted. Type:" "    pkg upgrade"
+        exit 1
+    fi
     # clang: its library reads RocksDB's C header for the bindings.
     need gcc=gcc g++=g++ make=make clang=clang
     [ -e /etc/ssl/certs/ca-certificates.crt ] || install_packages ca-certificates
@@ -84,9 +98,19 @@ need_rust() {
 # headers again, and once for all profiles: nine minutes of processor time instead of fifty for each. CXX and AR name the
 # tools, as they do for cargo. Where it fails, cargo does it its own way.
 need_rocksdb() {
-    local crates source zstd dir lumps=14
+    local crates source zstd dir lumps=14 system
     unset ROCKSDB_LIB_DIR ROCKSDB_STATIC
     crates=$(cargo metadata --format-version 1 --locked | grep -o '"manifest_path":"[^"]*"' | cut -d '"' -f 4)
+    # The settings of the crate's own build script.
+    system=(-DOS_LINUX -DROCKSDB_SCHED_GETCPU_PRESENT -DROCKSDB_AUXV_GETAUXVAL_PRESENT -DROCKSDB_FALLOCATE_PRESENT
+        -DROCKSDB_RANGESYNC_PRESENT)
+    case $1:$(uname -o) in
+    *-android:* | host:Android)
+        system=(-DOS_ANDROID)
+        # The crate takes Android for a Linux here, where libstdc++ is the C++ library.
+        export CXXSTDLIB=c++_shared
+        ;;
+    esac
     source=$(dirname "$(grep '/librocksdb-sys-[^/]*/Cargo.toml$' <<<"$crates")")
     zstd=$(dirname "$(grep '/zstd-sys-[^/]*/Cargo.toml$' <<<"$crates")")/zstd/lib
     dir=$CARGO_TARGET_DIR/rocksdb/$(basename "$source")-$1
@@ -97,13 +121,11 @@ need_rocksdb() {
             >"$dir/all"
         echo "#include \"$source/build_version.cc\"" >>"$dir/all"
         split -n "l/$lumps" -d --additional-suffix=.cc "$dir/all" "$dir/part"
-        # The settings of the crate's own build script.
         if ! find "$dir" -name 'part*.cc' -print0 | xargs -0 -P "$(nproc)" -I '{}' "${CXX:-g++}" -c '{}' -o '{}.o' \
             -std=c++20 -O2 -fPIC -ffunction-sections -fdata-sections -fno-omit-frame-pointer -w -include cstdint \
             -I "$source/rocksdb/include" -I "$source/rocksdb" -I "$source" -I "$zstd" \
-            -DNDEBUG=1 -DZSTD=1 -DHAVE_ALIGNED_NEW -DHAVE_UINT128_EXTENSION -DOS_LINUX -DROCKSDB_PLATFORM_POSIX \
-            -DROCKSDB_LIB_IO_POSIX -DROCKSDB_SCHED_GETCPU_PRESENT -DROCKSDB_AUXV_GETAUXVAL_PRESENT \
-            -DROCKSDB_FALLOCATE_PRESENT -DROCKSDB_RANGESYNC_PRESENT >&2 ||
+            -DNDEBUG=1 -DZSTD=1 -DHAVE_ALIGNED_NEW -DHAVE_UINT128_EXTENSION -DROCKSDB_PLATFORM_POSIX \
+            -DROCKSDB_LIB_IO_POSIX "${system[@]}" >&2 ||
             ! "${AR:-ar}" crs "$dir/new.a" "$dir"/part*.o || ! mv "$dir/new.a" "$dir/librocksdb.a"; then
             say "That failed; cargo will compile it file by file."
             return
