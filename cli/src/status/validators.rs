@@ -136,7 +136,7 @@ impl Validators {
     }
 
     pub(super) fn advice(&self) -> Option<Advice> {
-        if let Some(one) = self.all.iter().find(|one| one.status.contains("slashed")) {
+        if let Some(one) = self.all.iter().find(|one| one.status.ends_with("_slashed")) {
             return Some(act(format!(
                 "validator {} is slashed: find out which other client had its key before you start anything again",
                 one.index.map_or(one.pubkey.clone(), |index| index.to_string())
@@ -332,6 +332,29 @@ mod tests {
         assert_eq!(told(&[]), "safe until 64");
         let every: Vec<u64> = (11..64).collect();
         assert!(told(&every).contains("no gap"));
+    }
+
+    #[test]
+    fn who_left_by_itself_was_not_slashed() {
+        let told = |status: &str| {
+            let validator = Validator {
+                pubkey: "0x00".into(),
+                index: Some(2),
+                status: status.into(),
+                balance: 0,
+                words: String::new(),
+            };
+            let validators = Validators {
+                all: vec![validator],
+                ..Validators::default()
+            };
+            validators.advice().map(|advice| advice.text)
+        };
+        assert_eq!(told("exited_unslashed"), None);
+        for status in ["active_slashed", "exited_slashed"] {
+            let text = told(status).unwrap();
+            assert!(text.contains("validator 2 is slashed"), "{text}");
+        }
     }
 
     #[test]
