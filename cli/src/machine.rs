@@ -121,10 +121,11 @@ pub(crate) fn holds_port(command: &str, port: u16, udp: bool) -> bool {
         let Ok(files) = fs::read_dir(format!("/proc/{process}/fd")) else {
             return true;
         };
-        let targets = files.flatten().filter_map(|file| fs::read_link(file.path()).ok());
-        targets
-            .into_iter()
-            .any(|target| sockets.iter().any(|socket| target.as_os_str() == socket.as_str()))
+        files.flatten().any(|file| match fs::read_link(file.path()) {
+            Ok(target) => sockets.iter().any(|socket| target.as_os_str() == socket.as_str()),
+            // With users of its own (`PrivateUsers` of the units) a process shows its files' names and not what they are.
+            Err(error) => error.kind() == std::io::ErrorKind::PermissionDenied,
+        })
     })
 }
 

@@ -18,7 +18,12 @@ pub(super) fn start(setup: &Setup, wanted: bool, changed: bool, took_in: bool) -
         for command in commands {
             run(&command)?;
         }
-        println!("both run; `sudo wren status --config-file {PACKAGE_FILE}` tells how they are");
+        let what = if keys {
+            "both run"
+        } else {
+            "the node runs; there are no keys yet"
+        };
+        println!("{what}; `sudo wren status --config-file {PACKAGE_FILE}` tells how it goes");
         return Ok(ExitCode::SUCCESS);
     }
     if took_in && !wanted {

@@ -56,6 +56,11 @@ impl Client {
         })
     }
 
+    /// Whether some of the keys do not sign yet, since the client listens first whether another one has them.
+    pub(super) fn listens(&self) -> bool {
+        self.keys_signing < self.keys_enabled && self.active > 0
+    }
+
     pub(super) fn advice(&self) -> Option<Advice> {
         if self.clock_wrong {
             return Some(act(
@@ -72,7 +77,7 @@ impl Client {
                 "no beacon node of the client is ready; its log says what each lacks",
             ));
         }
-        if self.keys_signing < self.keys_enabled && self.active > 0 {
+        if self.listens() {
             let waiting = self.keys_enabled - self.keys_signing;
             return Some(wait(format!(
                 "{} not sign yet: for two epochs the client listens whether another one has them",

@@ -135,15 +135,16 @@ impl Validators {
         }));
     }
 
-    pub(super) fn advice(&self) -> Option<Advice> {
-        if let Some(one) = self.all.iter().find(|one| one.status.contains("slashed")) {
+    /// `listens`: the client has keys that do not sign yet, so that votes are missing on purpose.
+    pub(super) fn advice(&self, listens: bool) -> Option<Advice> {
+        if let Some(one) = self.all.iter().find(|one| one.status.ends_with("_slashed")) {
             return Some(act(format!(
                 "validator {} is slashed: find out which other client had its key before you start anything again",
                 one.index.map_or(one.pubkey.clone(), |index| index.to_string())
             )));
         }
         match &self.last {
-            Some((epoch, _, away)) if !away.is_empty() => Some(act(format!(
+            Some((epoch, _, away)) if !away.is_empty() && !listens => Some(act(format!(
                 "{} no vote of epoch {epoch} on the chain: the client's log has a line for each missed duty",
                 if away.len() == 1 {
                     format!("validator {} has", away[0])
@@ -335,18 +336,42 @@ mod tests {
     }
 
     #[test]
+    fn who_left_by_itself_was_not_slashed() {
+        let told = |status: &str| {
+            let validator = Validator {
+                pubkey: "0x00".into(),
+                index: Some(2),
+                status: status.into(),
+                balance: 0,
+                words: String::new(),
+            };
+            let validators = Validators {
+                all: vec![validator],
+                ..Validators::default()
+            };
+            validators.advice(true).map(|advice| advice.text)
+        };
+        assert_eq!(told("exited_unslashed"), None);
+        for status in ["active_slashed", "exited_slashed"] {
+            let text = told(status).unwrap();
+            assert!(text.contains("validator 2 is slashed"), "{text}");
+        }
+    }
+
+    #[test]
     fn who_is_away_is_told() {
         let answer = json!({"data": [{"index": "4", "is_live": true}, {"index": "9", "is_live": false}]});
         let validators = Validators {
             last: liveness(&answer, 7),
             ..Validators::default()
         };
-        let advice = validators.advice().unwrap();
+        let advice = validators.advice(false).unwrap();
         assert!(
             advice.text.contains("validator 9 has no vote of epoch 7"),
             "{}",
             advice.text
         );
         assert_eq!(validators.lines(), ["last duty   epoch 7: 1 of 2 voted"]);
+        assert_eq!(validators.advice(true), None, "its key listens first");
     }
 }
