@@ -13,7 +13,7 @@ use clap::{Arg, ArgAction, Command};
 use std::ffi::OsString;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use toml_edit::{DocumentMut, Item, Value};
+use toml_edit::{DocumentMut, Item, TableLike, Value};
 
 /// The commands that are set up once and run for long, and those that look at them.
 pub(crate) const COMMANDS: [&str; 4] = ["node", "validator", "status", "doctor"];
@@ -206,8 +206,8 @@ fn from_file(option: &Arg, long: &str, name: &str, document: &DocumentMut) -> Re
     };
     let top = || document.as_table().get(long).filter(|item| !item.is_table_like());
     let Some(item) = in_table(name).or_else(top).or_else(others) else {
-        let address = LOOKING.contains(&name).then(|| address(long, document)).flatten();
-        return Ok(address.into_iter().collect());
+        let told = || address(long, document).or_else(|| metrics_port(long, document));
+        return Ok(LOOKING.contains(&name).then(told).flatten().into_iter().collect());
     };
     let wrong = |what: &str| Failure::usage(format!("{long} = {}: {what}", item.to_string().trim().escape_debug()));
     let value = item.as_value().ok_or_else(|| wrong("this is a table"))?;
@@ -248,6 +248,19 @@ fn address(long: &str, document: &DocumentMut) -> Option<String> {
         },
     );
     Some(format!("--{long}=http://{host}:{port}"))
+}
+
+/// The port of a program's metrics, which both programs call the same.
+fn metrics_port(long: &str, document: &DocumentMut) -> Option<String> {
+    let table = match long {
+        "node-metrics-port" => "node",
+        "client-metrics-port" => "validator",
+        _ => return None,
+    };
+    let of = |table: &dyn TableLike| table.get("metrics-port")?.as_integer();
+    let of_table = document.get(table).and_then(Item::as_table_like).and_then(of);
+    let port = of_table.or_else(|| of(document.as_table()))?;
+    Some(format!("--{long}={port}"))
 }
 
 /// A value as it would be typed.

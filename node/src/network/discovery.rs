@@ -193,7 +193,7 @@ pub async fn start(
     discv5.start().await.map_err(|error| {
         let shown: Vec<String> = sockets.iter().map(ToString::to_string).collect();
         anyhow::anyhow!(
-            "discovery cannot listen on UDP {}: {error}; another program may have the port (--port)",
+            "discovery cannot listen on UDP {}: {error}; another program may have the port: choose another by --port",
             shown.join(" and ")
         )
     })?;

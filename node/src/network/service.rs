@@ -29,7 +29,7 @@ use crate::chain::Chain;
 use crate::clock::unix_seconds;
 use crate::light::Light;
 use crate::stop::Stop;
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Result, anyhow};
 use consensus::config::public_network;
 use consensus::ssz::Ssz;
 use consensus::types::MetaData;
@@ -217,8 +217,16 @@ async fn discover(
 /// Listens on all addresses; one that cannot be had is an error that names it.
 async fn listen(swarm: &mut Swarm<Behaviour>, shared: &Shared, options: &NetworkOptions) -> Result<()> {
     for address in options.addresses() {
-        let failed = || format!("cannot listen for peers on {address}; another program may have the port");
-        let listener = swarm.listen_on(address.clone()).with_context(failed)?;
+        let is_quic = address.iter().any(|part| matches!(part, Protocol::Udp(_)));
+        let option = if is_quic { "--quic-port" } else { "--port" };
+        // What lies at the bottom of it alone: a transport's error repeats what it holds.
+        let failed = |error: anyhow::Error| {
+            let cause = error.root_cause();
+            anyhow!(
+                "cannot listen for peers on {address}; another program may have the port: choose another by {option}: {cause}"
+            )
+        };
+        let listener = swarm.listen_on(address.clone()).map_err(|error| failed(error.into()))?;
         let listening = async {
             loop {
                 match swarm.select_next_some().await {
@@ -238,7 +246,9 @@ async fn listen(swarm: &mut Swarm<Behaviour>, shared: &Shared, options: &Network
             }
         };
         let listening = timeout(LISTEN_TIME, listening).await;
-        listening.unwrap_or_else(|late| Err(late.into())).with_context(failed)?;
+        listening
+            .unwrap_or_else(|late| Err(late.into()))
+            .map_err(|error| failed(error.into()))?;
     }
     Ok(())
 }
