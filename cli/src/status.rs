@@ -265,7 +265,9 @@ impl Status {
             )));
         }
         let client = self.client.as_ref().ok().and_then(Client::advice);
-        let validators = self.validators.as_ref().and_then(Validators::advice);
+        let listening = self.client.as_ref().is_ok_and(Client::listens);
+        let validators = self.validators.as_ref();
+        let validators = validators.and_then(|validators| validators.advice(listening));
         let node = self.node.as_ref().ok().and_then(Node::advice);
         // What has to be done goes before what has to be waited for.
         let found: Vec<Advice> = [client, node, validators].into_iter().flatten().collect();

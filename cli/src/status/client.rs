@@ -72,7 +72,7 @@ impl Client {
                 "no beacon node of the client is ready; its log says what each lacks",
             ));
         }
-        if self.keys_signing < self.keys_enabled && self.active > 0 {
+        if self.listens() {
             let waiting = self.keys_enabled - self.keys_signing;
             return Some(wait(format!(
                 "{} not sign yet: for two epochs the client listens whether another one has them",
@@ -84,6 +84,11 @@ impl Client {
             )));
         }
         None
+    }
+
+    /// Whether some of its keys listen first, and do nothing yet.
+    pub(super) fn listens(&self) -> bool {
+        self.keys_signing < self.keys_enabled && self.active > 0
     }
 
     pub(super) fn lines(&self) -> Vec<String> {

@@ -135,7 +135,8 @@ impl Validators {
         }));
     }
 
-    pub(super) fn advice(&self) -> Option<Advice> {
+    /// `listening`: keys of the client do nothing yet, as they should, and votes are missing for that.
+    pub(super) fn advice(&self, listening: bool) -> Option<Advice> {
         if let Some(one) = self.all.iter().find(|one| one.status.contains("slashed")) {
             return Some(act(format!(
                 "validator {} is slashed: find out which other client had its key before you start anything again",
@@ -143,8 +144,9 @@ impl Validators {
             )));
         }
         match &self.last {
-            Some((epoch, _, away)) if !away.is_empty() => Some(act(format!(
-                "{} no vote of epoch {epoch} on the chain: the client's log has a line for each missed duty",
+            Some((epoch, _, away)) if !away.is_empty() && !listening => Some(act(format!(
+                "{} no vote of epoch {epoch} on the chain: the client's log has a line for each missed duty; if it did \
+                 not run then, wait for the next epoch",
                 if away.len() == 1 {
                     format!("validator {} has", away[0])
                 } else {
@@ -341,7 +343,8 @@ mod tests {
             last: liveness(&answer, 7),
             ..Validators::default()
         };
-        let advice = validators.advice().unwrap();
+        assert_eq!(validators.advice(true), None, "its client listens");
+        let advice = validators.advice(false).unwrap();
         assert!(
             advice.text.contains("validator 9 has no vote of epoch 7"),
             "{}",
