@@ -217,7 +217,7 @@ async fn discover(
 /// Listens on all addresses; one that cannot be had is an error that names it.
 async fn listen(swarm: &mut Swarm<Behaviour>, shared: &Shared, options: &NetworkOptions) -> Result<()> {
     for address in options.addresses() {
-        let failed = |error| cannot_listen(&address, error);
+        let failed = |error: anyhow::Error| cannot_listen(&address, &error);
         let listener = swarm.listen_on(address.clone()).map_err(|error| failed(error.into()))?;
         let listening = async {
             loop {
@@ -246,16 +246,20 @@ async fn listen(swarm: &mut Swarm<Behaviour>, shared: &Shared, options: &Network
 }
 
 /// What lies at the bottom of it, since a transport's error repeats what it holds, and the option that mends it.
-fn cannot_listen(address: &Multiaddr, error: anyhow::Error) -> anyhow::Error {
+fn cannot_listen(address: &Multiaddr, error: &anyhow::Error) -> anyhow::Error {
     let cause = error.root_cause();
-    let kind = cause.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
     let is_quic = address.iter().any(|part| matches!(part, Protocol::Udp(_)));
-    let remedy = match kind {
-        Some(std::io::ErrorKind::AddrNotAvailable) => {
-            "this machine has no such address: choose another by --listen-address"
-        }
-        _ if is_quic => "another program may have the port: choose another by --quic-port",
-        _ => "another program may have the port: choose another by --port",
+    // A transport does not say of which kind its error is.
+    let is_ours = |ip| {
+        let bound = std::net::UdpSocket::bind((ip, 0));
+        !bound.is_err_and(|error| error.kind() == std::io::ErrorKind::AddrNotAvailable)
+    };
+    let remedy = if !ip_of(address).is_none_or(is_ours) {
+        "this machine has no such address: choose another by --listen-address"
+    } else if is_quic {
+        "another program may have the port: choose another by --quic-port"
+    } else {
+        "another program may have the port: choose another by --port"
     };
     anyhow!("cannot listen for peers on {address}; {remedy}: {cause}")
 }
