@@ -16,7 +16,6 @@ use crate::{machine, words};
 use clap::Args as ClapArgs;
 use consensus::Config;
 use consensus::config::public_network;
-use consensus::types::ExecutionAddress;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -43,7 +42,7 @@ pub(crate) struct Args {
     execution_jwt: Option<PathBuf>,
     /// Where the fees of blocks go for keys that validators.toml says nothing of
     #[arg(long, value_name = "ADDRESS")]
-    suggested_fee_recipient: Option<ExecutionAddress>,
+    suggested_fee_recipient: Option<String>,
     /// Beacon APIs, for the report
     #[arg(
         long,
@@ -61,6 +60,18 @@ pub(crate) struct Args {
     /// Their port for QUIC, UDP
     #[arg(long, value_name = "PORT", default_value_t = 9001)]
     quic_port: u16,
+    /// The port of the node's metrics; 0 for none
+    #[arg(long, value_name = "PORT", default_value_t = 8008)]
+    node_metrics_port: u16,
+    /// The port of the validator client's metrics; 0 for none
+    #[arg(long, value_name = "PORT", default_value_t = 8009)]
+    client_metrics_port: u16,
+    /// The port of the keymanager API, where one is demanded; otherwise the client takes a free one
+    #[arg(long, value_name = "PORT")]
+    keymanager_port: Option<u16>,
+    /// The node has no peers, and needs no port for them
+    #[arg(long)]
+    alone: bool,
     /// Who is asked for the time (NTP)
     #[arg(long, value_name = "HOST[:PORT]", default_value = "pool.ntp.org")]
     time_server: String,
@@ -169,7 +180,7 @@ async fn check(args: &Args) -> Result<Vec<Line>, Failure> {
     let mut lines = vec![ok("version", crate::VERSION.as_str()), next_fork(network.as_ref())];
     lines.push(clock::check(&args.time_server).await);
     lines.extend(machine_lines(network.as_ref()));
-    lines.push(disk::space(root));
+    lines.push(disk::space(root, false));
     lines.push(disk::speed(root));
     lines.extend(ports::check(args));
     lines.extend(engine::check(args, network.as_ref()).await);
@@ -186,7 +197,7 @@ pub(crate) fn tell_at_start(config: Config, genesis: Option<Genesis>, datadir: &
 
 /// What is cheap to check, of node or client: the lines that have to be mended.
 fn at_start(network: &Network, datadir: &Path, client: bool) -> Vec<Line> {
-    let mut lines = vec![next_fork(Some(network)), disk::space(datadir)];
+    let mut lines = vec![next_fork(Some(network)), disk::space(datadir, client)];
     lines.extend(machine_lines(Some(network)));
     lines.extend(client.then(|| keys::files_of(&datadir.join("validator"))).flatten());
     lines.retain(|line| line.mark == Mark::Bad);

@@ -1,6 +1,7 @@
 //! `wren node`: the beacon node.
 
 use crate::exit::Failure;
+use crate::validator::fee_recipient;
 use crate::{datadir, doctor, logging, network};
 use ::node::checkpoint::{Source, parse_wss};
 use ::node::network::options::{TARGET_PEERS, static_peer, trusted_peer};
@@ -8,7 +9,6 @@ use ::node::network::{NetworkOptions, bootnodes};
 use ::node::options::{Address, EngineChoice, Options, StartOptions};
 use clap::Args as ClapArgs;
 use consensus::config::PUBLIC_NETWORKS;
-use consensus::types::ExecutionAddress;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -75,7 +75,7 @@ pub(crate) struct Args {
     safe_slots_to_import_optimistically: u64,
     /// Where fees go for validator clients that name no recipient
     #[arg(long, value_name = "ADDRESS", help_heading = "Execution client")]
-    suggested_fee_recipient: Option<ExecutionAddress>,
+    suggested_fee_recipient: Option<String>,
 
     /// An external builder, or what stands before several, whose payloads may be taken where they pay more
     #[arg(long, value_name = "URL", help_heading = "Builder")]
@@ -139,7 +139,7 @@ pub(crate) struct Args {
     metrics_port: u16,
 
     /// Megabytes that the node may use: sizes its caches; near it history, caches and long answers give way
-    #[arg(long, value_name = "MB")]
+    #[arg(long, value_name = "MB", value_parser = clap::value_parser!(u64).range(1..))]
     max_memory: Option<u64>,
     /// error, warn, info, debug or trace
     #[arg(long, value_name = "LEVEL", default_value = "info")]
@@ -192,6 +192,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
     let genesis_state = args.genesis_state.clone();
     let genesis_state = genesis_state.or_else(|| in_folder.exists().then_some(in_folder));
     let start = start_options(&args)?;
+    let fees = args.suggested_fee_recipient.as_deref().map(fee_recipient).transpose()?;
     datadir::make(&args.datadir, "node")?;
     let engine = if args.dev_engine {
         EngineChoice::Dev
@@ -208,7 +209,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
         start,
         engine,
         safe_slots: args.safe_slots_to_import_optimistically,
-        fee_recipient: args.suggested_fee_recipient.unwrap_or_default(),
+        fee_recipient: fees.unwrap_or_default(),
         builder: args.builder,
         http: Address {
             ip: args.http_address,

@@ -13,7 +13,7 @@ use clap::{Arg, ArgAction, Command};
 use std::ffi::OsString;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use toml_edit::{DocumentMut, Item, Value};
+use toml_edit::{DocumentMut, Item, TableLike, Value};
 
 /// The commands that are set up once and run for long, and those that look at them.
 pub(crate) const COMMANDS: [&str; 4] = ["node", "validator", "status", "doctor"];
@@ -180,6 +180,27 @@ pub(crate) fn check(command: &Command, document: &DocumentMut) -> Result<(), Str
     Ok(())
 }
 
+/// Checks that both programs take what stands in a document, as far as that is seen without starting them; otherwise a
+/// sentence.
+pub(crate) fn try_out(command: &Command, document: &DocumentMut) -> Result<(), String> {
+    for name in ["node", "validator"] {
+        let mut line = vec!["wren".to_owned(), name.to_owned()];
+        let of = command.find_subcommand(name);
+        for option in of.into_iter().flat_map(Command::get_arguments) {
+            if let Some(long) = option.get_long().filter(|long| *long != FILE) {
+                line.extend(from_file(option, long, name, document).map_err(|failure| failure.message)?);
+            }
+        }
+        let taken = command.clone().try_get_matches_from(line);
+        taken.map_err(|error| {
+            let text = error.to_string();
+            let first = text.lines().next().unwrap_or_default();
+            first.trim_start_matches("error: ").to_owned()
+        })?;
+    }
+    Ok(())
+}
+
 fn from_variable(option: &Arg, long: &str, value: &str) -> Result<Vec<String>, Failure> {
     match option.get_action() {
         ArgAction::SetTrue => match value {
@@ -206,10 +227,14 @@ fn from_file(option: &Arg, long: &str, name: &str, document: &DocumentMut) -> Re
     };
     let top = || document.as_table().get(long).filter(|item| !item.is_table_like());
     let Some(item) = in_table(name).or_else(top).or_else(others) else {
-        let address = LOOKING.contains(&name).then(|| address(long, document)).flatten();
-        return Ok(address.into_iter().collect());
+        let told = || address(long, document).or_else(|| metrics_port(long, document));
+        return Ok(LOOKING.contains(&name).then(told).flatten().into_iter().collect());
     };
-    let wrong = |what: &str| Failure::usage(format!("{long} = {}: {what}", item.to_string().trim().escape_debug()));
+    let wrong = |what: &str| {
+        let shown = item.to_string().trim().escape_debug().to_string();
+        // Quotes as they stand in the file.
+        Failure::usage(format!("{long} = {}: {what}", shown.replace("\\\"", "\"")))
+    };
     let value = item.as_value().ok_or_else(|| wrong("this is a table"))?;
     if matches!(option.get_action(), ArgAction::SetTrue) {
         let on = value
@@ -248,6 +273,19 @@ fn address(long: &str, document: &DocumentMut) -> Option<String> {
         },
     );
     Some(format!("--{long}=http://{host}:{port}"))
+}
+
+/// The port of a program's metrics, which both programs call the same.
+fn metrics_port(long: &str, document: &DocumentMut) -> Option<String> {
+    let table = match long {
+        "node-metrics-port" => "node",
+        "client-metrics-port" => "validator",
+        _ => return None,
+    };
+    let of = |table: &dyn TableLike| table.get("metrics-port")?.as_integer();
+    let of_table = document.get(table).and_then(Item::as_table_like).and_then(of);
+    let port = of_table.or_else(|| of(document.as_table()))?;
+    Some(format!("--{long}={port}"))
 }
 
 /// A value as it would be typed.
@@ -297,6 +335,12 @@ mod tests {
         );
         assert!(
             line.contains(&"--client-metrics=http://127.0.0.1:8109".to_owned()),
+            "{line:?}"
+        );
+        let line = complete_with(&["doctor"], &[], Some(file)).unwrap();
+        assert!(line.contains(&"--client-metrics-port=8109".to_owned()), "{line:?}");
+        assert!(
+            !line.iter().any(|word| word.starts_with("--node-metrics-port")),
             "{line:?}"
         );
         // What is said wins, and the programs themselves are told nothing by it.

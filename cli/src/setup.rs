@@ -177,7 +177,13 @@ impl Setup {
             Setup::check_fees,
         )?;
         let known = settings::with_file_option(crate::Wren::command());
-        settings::check(&known, &self.settings).map_err(|why| Failure::usage(format!("{}: {why}", self.source())))
+        let wrong = |why| Failure::usage(format!("{}: {why}", self.source()));
+        settings::check(&known, &self.settings).map_err(wrong)?;
+        // What has to be mended is told, and may be the same.
+        if self.wrong > 0 {
+            return Ok(());
+        }
+        settings::try_out(&known, &self.settings).map_err(wrong)
     }
 
     /// Where the settings come from that are not right.

@@ -129,7 +129,8 @@ struct Status {
     client_process: Option<Process>,
     disk: Option<machine::Disk>,
     days: Option<u64>,
-    keys: usize,
+    /// How many keys are here, or why that is not known.
+    keys: Result<usize, String>,
     validators: Option<Validators>,
 }
 
@@ -185,9 +186,11 @@ async fn ask(args: &Args) -> Result<Status, Failure> {
     let metrics = base("--client-metrics", &args.client_metrics)?;
     let root = args.datadir.root();
     let keys = match args.only {
-        Some(Only::Node) => Vec::new(),
+        Some(Only::Node) => Ok(Vec::new()),
         // A folder of another user's is no reason to say nothing of the node.
-        _ => KeyStore::new(&root.join("validator")).list().unwrap_or_default(),
+        _ => KeyStore::new(&root.join("validator"))
+            .list()
+            .map_err(|error| format!("{error:#}")),
     };
     let mut node = Err("no address was given".to_owned());
     for base in &bases {
@@ -201,8 +204,11 @@ async fn ask(args: &Args) -> Result<Status, Failure> {
         _ => Client::ask(&metrics, budget).await,
     };
     let validators = match &node {
-        Ok(node) if !keys.is_empty() => Validators::ask(node, &keys, budget).await,
-        _ => None,
+        Ok(node) => match &keys {
+            Ok(keys) if !keys.is_empty() => Validators::ask(node, keys, budget).await,
+            _ => None,
+        },
+        Err(_) => None,
     };
     let urls: Vec<String> = bases.iter().map(ToString::to_string).collect();
     let disk = machine::disk(root);
@@ -216,7 +222,7 @@ async fn ask(args: &Args) -> Result<Status, Failure> {
         client_process: Process::of("validator"),
         disk,
         days: disk.and_then(|disk| machine::days_left(&root.join("node"), disk.free, SystemTime::now())),
-        keys: keys.len(),
+        keys: keys.map(|keys| keys.len()),
         validators,
     })
 }
@@ -224,18 +230,24 @@ async fn ask(args: &Args) -> Result<Status, Failure> {
 impl Status {
     /// Whether a validator client belongs here at all.
     fn expects_client(&self) -> bool {
-        self.only == Some(Only::Validator) || (self.only.is_none() && self.keys > 0)
+        self.only == Some(Only::Validator) || (self.only.is_none() && self.keys.as_ref().is_ok_and(|keys| *keys > 0))
     }
 
     /// The first of what is wrong, the most urgent first.
     fn advice(&self) -> Option<Advice> {
         if let Err(why) = &self.node {
-            let text = format!(
-                "the node does not answer at {} ({why}): start it (`systemctl start wren-node`, or `wren node …`); if it \
-                 has just ended, the end of its log says why",
-                self.urls
-            );
-            return Some(act(text));
+            let what = format!("the node does not answer at {} ({why})", self.urls);
+            return Some(act(if self.node_process.is_some() {
+                format!(
+                    "{what}, and one runs here: the end of its log says whether it is still starting, which takes minutes \
+                     where a checkpoint comes; if it answers elsewhere, name that by --beacon-nodes or --config-file"
+                )
+            } else {
+                format!(
+                    "{what}: start it (`systemctl start wren-node`, or `wren node …`); if it has just ended, the end of its \
+                     log says why"
+                )
+            }));
         }
         if self.expects_client() && self.client.is_err() && self.client_process.is_none() {
             return Some(act(
@@ -273,7 +285,14 @@ impl Status {
                 Err(_) if self.client_process.is_some() => {
                     lines.push(format!("client      runs; its metrics are not at {}", self.client_url));
                 }
-                Err(_) if !self.expects_client() => lines.push("client      no keys here, none expected".into()),
+                Err(_) if !self.expects_client() => lines.push(match &self.keys {
+                    Ok(_) => "client      no keys here, none expected".into(),
+                    Err(why) => {
+                        format!(
+                            "client      {why}: whether one belongs here is told to root and to the user who runs it"
+                        )
+                    }
+                }),
                 Err(why) => lines.push(format!("client      does not answer at {}: {why}", self.client_url)),
             }
         }
@@ -336,7 +355,7 @@ impl Status {
                 "node": self.node_process.and_then(|process| process.memory),
                 "client": self.client_process.and_then(|process| process.memory),
             },
-            "keys": self.keys,
+            "keys": self.keys.as_ref().ok(),
             "validators": self.validators.as_ref().map(Validators::json),
         })
     }

@@ -126,7 +126,7 @@ fn options(args: Args) -> Result<Options, Failure> {
     })
 }
 
-fn fee_recipient(text: &str) -> Result<ExecutionAddress, Failure> {
+pub(crate) fn fee_recipient(text: &str) -> Result<ExecutionAddress, Failure> {
     parse_address(text).map_err(|error| Failure::usage(format!("--suggested-fee-recipient: {error:#}")))
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Scratch, wren, wren_fails, wren_ok};
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
 
 /// A port that nobody listens on.
@@ -50,6 +50,25 @@ fn shell_alias(scratch: &Scratch) -> String {
         scratch.path("."),
         super::program()
     )
+}
+
+/// Carries out the commands of the line that has keystores come in again, one after the other: the key signs at once,
+/// above what it signed.
+fn import_again(scratch: &Scratch, said: &str, part: &str) {
+    let line = said.lines().find(|line| line.contains(part)).expect(part);
+    let commands: Vec<&str> = line.split('`').skip(1).step_by(2).collect();
+    let (options, commands) = commands.split_last().unwrap();
+    assert!(commands.len() > 1, "{line}");
+    fs::remove_file(scratch.path("history.json")).ok(); // of the time before
+    let keys = "wren keys import net/keys-0 --password-file net/keys-0/password.txt --network net --datadir data";
+    for command in commands.iter().copied().chain([format!("{keys} {options}").as_str()]) {
+        let script = format!("{} && {command}", shell_alias(scratch));
+        let done = std::process::Command::new("sh").arg("-c").arg(script).output().unwrap();
+        let said = String::from_utf8_lossy(&done.stdout) + String::from_utf8_lossy(&done.stderr);
+        assert!(done.status.success(), "{command}: {said}");
+        let signs = said.contains("signs from the client's next start on");
+        assert!(signs || !command.starts_with(keys), "{said}");
+    }
 }
 
 /// A network and a client's folder with a key.
@@ -106,38 +125,9 @@ fn the_doctor_sees_what_is_broken_in_the_clients_folder() {
     fs::rename(&moved, &secret).unwrap();
     has(&doctor(&scratch, &fees), "OK", "keys", "only this user");
 
-    // Lost for good: the commands of the message, one after the other, and the key signs again, above what it signed.
+    // Lost for good.
     fs::remove_file(&secret).unwrap();
-    let line = said.lines().find(|line| line.contains("nothing else opens")).unwrap();
-    let commands: Vec<&str> = line.split('`').skip(1).step_by(2).collect();
-    let place = format!("{} && ", shell_alias(&scratch));
-    for command in &commands[..2] {
-        let done = std::process::Command::new("sh")
-            .arg("-c")
-            .arg(format!("{place}{command}"))
-            .status();
-        assert!(done.unwrap().success(), "{command}");
-    }
-    let (keys, password) = (scratch.path("net/keys-0"), scratch.path("net/keys-0/password.txt"));
-    let history = scratch.path("history.json");
-    let import = [
-        "keys",
-        "import",
-        &keys,
-        "--password-file",
-        &password,
-        "--slashing-history",
-        &history,
-    ];
-    let said = wren_ok(
-        &[
-            &import[..],
-            &["--network", &scratch.path("net"), "--datadir", &scratch.path("data")],
-        ]
-        .concat(),
-    );
-    assert!(commands[2].contains("--slashing-history history.json"), "{line}");
-    assert!(said.contains("signs from the client's next start on"), "{said}");
+    import_again(&scratch, &said, "nothing else opens");
     has(&doctor(&scratch, &fees), "OK", "keys", "only this user");
 
     let record = scratch.path("data/validator/slashing_protection.sqlite");
@@ -165,6 +155,85 @@ fn the_doctor_sees_what_is_broken_in_the_clients_folder() {
     has(&doctor(&scratch, &fees), "MEND", "slashing record", "another network");
 }
 
+/// A secret or a key that is damaged is seen, and the commands of the message make the key sign again.
+#[test]
+fn keys_that_do_not_open_come_in_again() {
+    let scratch = folder("doctor-keys");
+    let secret = scratch.path("data/validator/local_secret");
+    fs::write(&secret, "short").unwrap();
+    let said = doctor(&scratch, &[]);
+    has(&said, "MEND", "keys", "is damaged: it must hold 64 hex digits");
+    import_again(&scratch, &said, "local_secret is damaged");
+    has(&doctor(&scratch, &[]), "OK", "keys", "only this user");
+
+    let entry = fs::read_dir(scratch.path("data/validator/keys")).unwrap().next();
+    let key = entry.unwrap().unwrap().path();
+    fs::write(&key, "{}").unwrap();
+    let said = doctor(&scratch, &[]);
+    has(&said, "MEND", "keys", "cannot open");
+    import_again(&scratch, &said, "cannot open");
+    has(&doctor(&scratch, &[]), "OK", "keys", "only this user");
+}
+
+#[test]
+fn an_address_for_fees_that_is_mistyped_is_seen() {
+    let scratch = folder("doctor-fees");
+    let mistyped = "0x8943545177806ED17B9F23F0a21ee5948eCaa777";
+    let fees = ["--suggested-fee-recipient", mistyped];
+    has(
+        &doctor(&scratch, &fees),
+        "MEND",
+        "fee recipient",
+        "Copy the address again",
+    );
+    let node = [
+        "node",
+        "--network",
+        &scratch.path("net"),
+        "--datadir",
+        &scratch.path("data"),
+    ];
+    let refused = wren_fails(2, &[&node[..], &fees].concat(), b"");
+    assert!(refused.contains("--suggested-fee-recipient: the checksum"), "{refused}");
+    let fees = [fees[0], &mistyped.replace("777", "776")];
+    has(&doctor(&scratch, &fees), "OK", "fee recipient", "set for every key");
+}
+
+/// A port for peers that is taken stops the node; the option that the sentence names mends it.
+#[test]
+fn a_port_for_peers_that_is_taken_is_named_with_its_option() {
+    let scratch = folder("peers-port");
+    let taken = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let taken = taken.local_addr().unwrap().port().to_string();
+    let node = [
+        "node",
+        "--dev-engine",
+        "--network",
+        &scratch.path("net"),
+        "--datadir",
+        &scratch.path("data"),
+    ];
+    let place = [
+        "--http-port",
+        "0",
+        "--metrics-port",
+        "0",
+        "--no-discovery",
+        "--port",
+        "0",
+    ];
+    let refuses = |address: &str, port: &str| {
+        let listen = ["--listen-address", address, "--quic-port", port];
+        wren_fails(6, &[&node[..], &place, &listen].concat(), b"")
+    };
+    let said = refuses("127.0.0.1", &taken);
+    assert!(said.contains("choose another by --quic-port: Address"), "{said}");
+    assert_eq!(said.matches("os error").count(), 1, "{said}");
+    // Of a documentation's network: no machine has it.
+    let said = refuses("192.0.2.77", "0");
+    assert!(said.contains("choose another by --listen-address"), "{said}");
+}
+
 #[test]
 fn the_doctor_asks_the_execution_client() {
     let scratch = folder("doctor-engine");
@@ -177,8 +246,23 @@ fn the_doctor_asks_the_execution_client() {
         "execution",
         "cannot read the secret",
     );
+    fs::write(&jwt, "ab").unwrap();
+    if std::process::Command::new("openssl").arg("version").output().is_ok() {
+        mend(
+            &doctor(&scratch, &engine),
+            "execution",
+            &format!("openssl rand -hex 32 > {jwt}"),
+        );
+    }
     fs::write(&jwt, "ab".repeat(32)).unwrap();
     fs::write(&wrong, "cd".repeat(32)).unwrap();
+    let bare = ["--execution-endpoint", &url["http://".len()..], "--execution-jwt", &jwt];
+    has(
+        &doctor(&scratch, &bare),
+        "MEND",
+        "execution",
+        "write it as http://127.0.0.1:8551",
+    );
     has(
         &doctor(&scratch, &engine),
         "MEND",
@@ -255,6 +339,21 @@ fn a_port_of_another_program_is_seen() {
         "ports",
         &format!("{port} (TCP) is held by another"),
     );
+    // The ports of metrics and of the keymanager API, where they are by the settings; not where a free one is taken.
+    let of = |settings: &str| {
+        let file = scratch.path("wren.toml");
+        fs::write(&file, settings.replace("PORT", &port)).unwrap();
+        doctor(&scratch, &["--config-file", &file])
+    };
+    for (settings, part) in [
+        ("[node]\nmetrics-port = PORT\n", "`wren node` wants it"),
+        ("[validator]\nmetrics-port = PORT\n", "`wren validator` wants it"),
+        ("[validator]\nkeymanager-port = PORT\n", "by --keymanager-port"),
+    ] {
+        has(&of(settings), "MEND", "ports", part);
+        let other = of(&settings.replace("PORT", "0"));
+        assert!(!other.contains(part), "{other}");
+    }
     // That program ended, or another port.
     let other = free_port();
     let said = doctor(&scratch, &["--network", &scratch.path("net")]);

@@ -258,6 +258,11 @@ fn an_execution_client_that_will_not_do_is_refused() {
     let answers = place.answers();
     let without = |name: &str| lines_without(&answers, name);
     place.refuses(&without("execution-endpoint"), &["execution", "none is named"]);
+    // The node would refuse it at its start.
+    place.refuses(
+        &answers.replace("\"http://127", "\"127"),
+        &["execution", "write it as http://"],
+    );
     place.refuses(&without("execution-jwt"), &["secret", "none is named"]);
     place.refuses(&answers, &["execution", "start the execution client"]);
     let _engine = place.engine();
@@ -311,6 +316,15 @@ fn addresses_keys_and_names_that_are_wrong_are_refused() {
     let (code, said) = place.setup(&unknown);
     assert_eq!(code, Some(2));
     assert!(said.contains("there is no option --fee-recipient"), "{said}");
+    // What the programs would refuse when they start.
+    for (setting, part) in [
+        ("alone = \"yes\"", "alone = \"yes\": write true or false"),
+        ("http-port = 99999", "'--http-port <PORT>'"),
+    ] {
+        let (code, said) = place.setup(&format!("{answers}[node]\n{setting}\n"));
+        assert_eq!(code, Some(2), "{said}");
+        assert!(said.contains(part), "{said}");
+    }
     assert!(!fs::exists(place.path("wren.toml")).unwrap());
     place.stands(&[answers, keys].concat());
 }

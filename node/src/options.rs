@@ -12,10 +12,11 @@ use crate::network::node_key::NodeKey;
 use crate::run::{Memory, Parts, Running, start_within};
 use crate::stop::{Stop, Stopped};
 use crate::tls::Authorities;
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use consensus::types::{Checkpoint, ExecutionAddress, Root};
 use consensus::{Config, State};
 use futures_util::future::select_all;
+use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -216,8 +217,15 @@ pub async fn begin(options: Options, stop: Stop) -> Result<Running> {
 async fn listen(address: Address, option: &str) -> Result<TcpListener> {
     let address = SocketAddr::new(address.ip, address.port);
     let listener = TcpListener::bind(address).await;
-    listener.with_context(|| {
-        format!("cannot listen on {address}; another program may have the port: choose another by {option}")
+    listener.map_err(|error| {
+        let remedy = match error.kind() {
+            ErrorKind::AddrNotAvailable => {
+                let option = option.replace("-port", "-address");
+                format!("this machine has no such address: choose another by {option}")
+            }
+            _ => format!("another program may have the port: choose another by {option}"),
+        };
+        anyhow!("cannot listen on {address}; {remedy}: {error}")
     })
 }
 

@@ -93,7 +93,10 @@ fn tell(level: u8, bytes: u64, granted: u64) {
         2 => "history is not fetched, and states are made again when asked for",
         _ => "history is not fetched, states are made again when asked for, and long answers of the API are refused",
     };
-    tracing::warn!("memory: {bytes} MiB of the {granted} MiB of --max-memory; {what} until it is less");
+    tracing::warn!(
+        "memory: {bytes} MiB of the {granted} MiB of --max-memory; {what} until it is less. Grant more by \
+         --max-memory, or leave it out, if the machine has more"
+    );
 }
 
 #[cfg(test)]

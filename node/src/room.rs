@@ -38,7 +38,9 @@ fn tell(before: Room, now: Room, storage: &Storage) -> Option<String> {
     let dir = storage.dir().display();
     match now {
         Room::Stop => Some(format!(
-            "the disk of {dir} is nearly full: make room and start again, no repair is needed"
+            "the disk of {dir} is nearly full: make room until {} MB are free, more is better, and start again; no repair \
+             is needed",
+            storage.disk_limits().stop_below.div_ceil(1_000_000)
         )),
         Room::Short if before == Room::Enough => {
             tracing::warn!(

@@ -99,7 +99,7 @@ impl Identity {
         };
         Err(Error::Mismatch(format!(
             "the database in {} has {what} {there}, this program wants {here}: start the program that made it, name \
-             another --datadir, or drop this database with `wren node --resync`",
+             another --datadir, or drop this database with `wren node --resync`, beside the options that it has",
             dir.display()
         )))
     }
@@ -417,7 +417,8 @@ fn check_families(path: &Path) -> Result<()> {
         None => Ok(()),
         Some(unknown) => Err(Error::Mismatch(format!(
             "the database in {} has a family '{unknown}', which version {} of the schema does not: it was made by a \
-             newer program; start that one, or drop this database with `wren node --resync`",
+             newer program; start that one, or drop this database with `wren node --resync`, beside the options that it \
+             has",
             path.display(),
             schema::VERSION
         ))),

@@ -48,6 +48,11 @@ impl Storage {
         Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
     }
 
+    /// The limits that [`Storage::room`] goes by.
+    pub fn disk_limits(&self) -> DiskLimits {
+        self.inner.disk
+    }
+
     /// What the room on the disk allows now; a system call, to be asked once a slot.
     pub fn room(&self) -> Result<Room> {
         let (free, limits) = (self.free_bytes()?, self.inner.disk);

@@ -40,8 +40,8 @@ pub enum Error {
 }
 
 /// The end of every sentence about damage: what mends it, and what it does not touch.
-const REPAIR: &str = "Repair: `wren node --resync` drops this database and starts again from a checkpoint; \
-                      keys and slashing protection lie elsewhere and stay untouched";
+const REPAIR: &str = "Repair: `wren node --resync`, beside the options that it has, drops this database and starts again \
+                      from a checkpoint; keys and slashing protection lie elsewhere and stay untouched";
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

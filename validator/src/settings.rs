@@ -168,7 +168,7 @@ impl Settings {
 fn parse_table(table: &dyn TableLike) -> Result<(KeySettings, Option<NodeUrl>)> {
     let (mut settings, mut remote) = (KeySettings::default(), None);
     for (name, item) in table.iter() {
-        let wrong = || format!("{} = {}", name.escape_debug(), item.to_string().trim().escape_debug());
+        let wrong = || format!("{} = {}", name.escape_debug(), shown(item));
         match name {
             "fee_recipient" => settings.fee_recipient = Some(parse_address(text(item)?).with_context(wrong)?),
             "gas_limit" => settings.gas_limit = Some(number(item).with_context(wrong)?),
@@ -188,7 +188,13 @@ fn parse_table(table: &dyn TableLike) -> Result<(KeySettings, Option<NodeUrl>)> 
 
 fn text(item: &Item) -> Result<&str> {
     item.as_str()
-        .with_context(|| format!("{} must be a text in quotes", item.to_string().trim().escape_debug()))
+        .with_context(|| format!("{} must be a text in quotes", shown(item)))
+}
+
+/// An item as it stands in the file, without what moves a terminal's cursor.
+fn shown(item: &Item) -> String {
+    let shown = item.to_string().trim().escape_debug().to_string();
+    shown.replace("\\\"", "\"")
 }
 
 fn boolean(item: &Item) -> Result<bool> {

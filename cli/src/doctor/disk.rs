@@ -23,15 +23,19 @@ const SYNC_NOTE: Duration = Duration::from_millis(30);
 /// Bytes a second; a day's blocks and columns and what compaction writes again need about a tenth of it.
 const SPEED_LOW: u64 = 5_000_000;
 
-pub(super) fn space(root: &Path) -> Line {
-    room(machine::disk(root))
+/// Of a client alone: keys and record have some megabytes, and a system that writes its logs wants the rest.
+const SPACE_LOW_CLIENT: u64 = 200_000_000;
+
+/// Room for the node, or for a validator client alone.
+pub(super) fn space(root: &Path, client: bool) -> Line {
+    room(machine::disk(root), if client { SPACE_LOW_CLIENT } else { SPACE_LOW })
 }
 
-fn room(disk: Option<machine::Disk>) -> Line {
+fn room(disk: Option<machine::Disk>, low: u64) -> Line {
     const NAME: &str = "disk space";
     match disk {
         None => note(NAME, "not known here"),
-        Some(disk) if disk.free < SPACE_LOW => bad(
+        Some(disk) if disk.free < low => bad(
             NAME,
             format!(
                 "{} free: make room, or give --datadir on a larger disk",
@@ -61,15 +65,18 @@ pub(super) fn speed(root: &Path) -> Line {
     let measured = measure(&path);
     remove_file(&path).ok(); // it may not have been made
     match measured {
-        Err(error) => bad(
-            NAME,
-            format!(
-                "{} cannot be written: {error}. It must belong to the user who runs wren",
-                root.display()
-            ),
-        ),
+        Err(error) => bad(NAME, cannot_write(root, &error)),
         Ok(measured) => judge(&measured),
     }
+}
+
+fn cannot_write(root: &Path, error: &io::Error) -> String {
+    let remedy = match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "Make room, or give --datadir on a larger disk",
+        io::ErrorKind::ReadOnlyFilesystem => "Mount that disk for writing, or give --datadir on another",
+        _ => "It must belong to the user who runs wren",
+    };
+    format!("{} cannot be written: {error}. {remedy}", root.display())
 }
 
 fn judge(measured: &Measured) -> Line {
@@ -137,16 +144,25 @@ mod tests {
 
     #[test]
     fn a_full_disk_is_told() {
-        let of = |free| {
-            room(Some(machine::Disk {
-                free,
-                size: 64_000_000_000,
-            }))
+        let of = |free, low| {
+            let size = 64_000_000_000;
+            room(Some(machine::Disk { free, size }), low)
         };
-        assert_eq!(of(5_000_000_000).mark, Mark::Ok);
-        let line = of(4_999_999_999);
+        assert_eq!(of(5_000_000_000, SPACE_LOW).mark, Mark::Ok);
+        let line = of(4_999_999_999, SPACE_LOW);
         assert!(line.mark == Mark::Bad && line.text.contains("make room"), "{line}");
-        assert_eq!(room(None).mark, Mark::Note);
+        assert_eq!(
+            of(4_999_999_999, SPACE_LOW_CLIENT).mark,
+            Mark::Ok,
+            "a client alone needs less"
+        );
+        assert_eq!(of(100_000_000, SPACE_LOW_CLIENT).mark, Mark::Bad);
+        assert_eq!(room(None, SPACE_LOW).mark, Mark::Note);
+        let told = |kind: io::ErrorKind| cannot_write(Path::new("data"), &kind.into());
+        let full = told(io::ErrorKind::StorageFull);
+        assert!(full.contains("Make room") && !full.contains("must belong"), "{full}");
+        assert!(told(io::ErrorKind::ReadOnlyFilesystem).contains("Mount that disk"));
+        assert!(told(io::ErrorKind::PermissionDenied).contains("must belong"));
     }
 
     #[test]

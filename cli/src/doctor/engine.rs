@@ -2,7 +2,8 @@
 
 use super::{Args, Line, Network, bad, note, ok};
 use crate::http::{self, Base, Silence};
-use ::node::execution::JwtSecret;
+use crate::words;
+use ::node::execution::{HttpEngine, JwtSecret};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -29,13 +30,24 @@ pub(super) async fn check(args: &Args, network: Option<&Network>) -> Vec<Line> {
     };
     let mut lines = Vec::new();
     for endpoint in &args.execution_endpoint {
-        lines.push(match endpoint.parse::<Base>() {
+        lines.push(match address(endpoint, &secret) {
             Ok(base) => ask(&base, &secret, network).await,
-            // Not the address itself: it may hold a password.
-            Err(why) => note(NAME, format!("an endpoint was not checked: {why}")),
+            Err(line) => line,
         });
     }
     lines
+}
+
+/// Where an endpoint is asked; otherwise what is wrong with its address, by the same rules as the node's.
+pub(crate) fn address(endpoint: &str, secret: &JwtSecret) -> Result<Base, Line> {
+    HttpEngine::new(&[endpoint.to_owned()], secret, now).map_err(|error| bad(NAME, format!("{error:#}")))?;
+    // Not the address itself: it may hold a password.
+    let unasked = |why| note(NAME, format!("an endpoint was not checked: {why}"));
+    endpoint.parse().map_err(unasked)
+}
+
+fn now() -> u64 {
+    words::now_ms() / 1000
 }
 
 /// Asks one endpoint: the chain it is on, whether it takes the secret, whether it is synced.

@@ -1,12 +1,12 @@
 //! Keys, the record of what they signed, and where their fees go.
 
-use super::{Args, Line, Network, bad, note, ok};
+use super::{Args, Line, Mark, Network, bad, note, ok};
 use crate::{machine, words};
 use consensus::types::BLSPubkey;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use validator::keys::KeyStore;
-use validator::settings::Settings;
+use validator::settings::{Settings, parse_address};
 use validator::slashing_protection::{FILE_NAME, SlashingProtection};
 
 pub(super) fn check(args: &Args, network: Option<&Network>) -> Vec<Line> {
@@ -24,10 +24,22 @@ pub(super) fn check(args: &Args, network: Option<&Network>) -> Vec<Line> {
     };
     let runs = !machine::processes("validator").is_empty();
     vec![
-        files(&folder, &store, &keys),
+        whole(&folder, &store, &keys),
         record(&folder, network, runs),
         fees(args, &folder, &keys),
     ]
+}
+
+/// Owner and mode of everything that is secret, and whether every key opens.
+fn whole(folder: &Path, store: &KeyStore, keys: &[BLSPubkey]) -> Line {
+    let line = files(folder, store, keys);
+    if line.mark != Mark::Ok {
+        return line;
+    }
+    match store.check(keys) {
+        Ok(()) => line,
+        Err(error) => bad("keys", format!("{error:#}")),
+    }
 }
 
 /// Owner and mode of everything that is secret, where there are keys.
@@ -55,9 +67,11 @@ fn files(folder: &Path, store: &KeyStore, keys: &[BLSPubkey]) -> Line {
         };
         let shown = path.display();
         if metadata.uid() != user {
+            // Only root may give files away.
+            let sudo = if user == 0 { "" } else { "sudo " };
             return bad(
                 NAME,
-                format!("{shown} belongs to another user: `chown $(id -u) {shown}`"),
+                format!("{shown} belongs to another user: `{sudo}chown $(id -u) {shown}`"),
             );
         }
         if metadata.mode() & 0o077 != 0 {
@@ -105,8 +119,10 @@ fn fees(args: &Args, folder: &Path, keys: &[BLSPubkey]) -> Line {
         Ok(settings) => settings,
         Err(error) => return bad(NAME, format!("{error:#}")),
     };
-    if let Some(address) = args.suggested_fee_recipient {
-        settings.suggest_fee_recipient(address);
+    match args.suggested_fee_recipient.as_deref().map(parse_address).transpose() {
+        Ok(Some(address)) => settings.suggest_fee_recipient(address),
+        Ok(None) => {}
+        Err(error) => return bad(NAME, format!("--suggested-fee-recipient: {error:#}")),
     }
     let without = keys.iter().filter(|key| settings.of(key).lacks_fee_recipient()).count();
     if without == 0 {

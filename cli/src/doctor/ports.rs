@@ -20,18 +20,30 @@ pub(super) fn check(args: &Args) -> Vec<Line> {
         udp,
         command,
     };
+    let for_peers = if args.alone {
+        [0, 0]
+    } else {
+        [args.port, args.quic_port]
+    };
     let all = [
         wanted("--http-port", args.http_port, false, "node"),
-        wanted("--port", args.port, false, "node"),
-        wanted("--port", args.port, true, "node"),
-        wanted("--quic-port", args.quic_port, true, "node"),
-        wanted("--metrics-port", 8008, false, "node"),
-        wanted("--metrics-port", 8009, false, "validator"),
-        wanted("--keymanager-port", 5062, false, "validator"),
+        wanted("--port", for_peers[0], false, "node"),
+        wanted("--port", for_peers[0], true, "node"),
+        wanted("--quic-port", for_peers[1], true, "node"),
+        wanted("--metrics-port", args.node_metrics_port, false, "node"),
+        wanted("--metrics-port", args.client_metrics_port, false, "validator"),
+        // Where none is demanded, the client takes a free one.
+        wanted(
+            "--keymanager-port",
+            args.keymanager_port.unwrap_or(0),
+            false,
+            "validator",
+        ),
     ];
     let taken: Vec<Line> = all
         .iter()
-        .filter(|wanted| !is_free(wanted))
+        // 0 is none, or whichever is free.
+        .filter(|wanted| wanted.port != 0 && !is_free(wanted))
         .filter_map(|wanted| judge(wanted, is_ours(wanted)))
         .collect();
     if taken.is_empty() {

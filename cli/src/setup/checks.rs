@@ -4,7 +4,6 @@ use super::owner::as_owner;
 use super::{Setup, absolute, file, text};
 use crate::doctor::{Line, Mark, Network, bad, clock, engine, note, ok};
 use crate::exit::Failure;
-use crate::http::Base;
 use crate::validator::reach;
 use crate::{network, words};
 use ::node::execution::JwtSecret;
@@ -174,11 +173,11 @@ impl Setup {
         };
         let mut lines = Vec::new();
         for endpoint in &endpoints {
-            lines.push(match endpoint.parse::<Base>() {
+            lines.push(match engine::address(endpoint, &secret) {
                 Ok(base) => self
                     .runtime
                     .block_on(engine::ask(&base, &secret, self.network.as_ref())),
-                Err(why) => note(NAME, format!("an endpoint was not checked: {why}")),
+                Err(line) => line,
             });
         }
         lines

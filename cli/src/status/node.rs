@@ -131,7 +131,7 @@ impl Node {
         if self.engine_offline {
             return Some(act(
                 "the execution client does not answer the node: start it, and check --execution-endpoint and \
-                 --execution-jwt; `wren doctor` says which of them is wrong",
+                 --execution-jwt; `wren doctor` with these options, or with --config-file, says which of them is wrong",
             ));
         }
         if self.waits_for_genesis() {
@@ -149,7 +149,8 @@ impl Node {
         }
         if self.distance > BEHIND && !self.syncing {
             return Some(act(format!(
-                "the head is {} slots old: either nobody makes blocks, or this node does not see them",
+                "the head is {} slots old: either nobody makes blocks, or this node does not take them; the end of its log \
+                 says why (`journalctl -u wren-node -n 50` with the package)",
                 self.distance
             )));
         }

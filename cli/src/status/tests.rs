@@ -38,7 +38,7 @@ fn status(node: Result<Node, String>) -> Status {
             size: 200_000_000_000,
         }),
         days: Some(50),
-        keys: 0,
+        keys: Ok(0),
         validators: None,
     }
 }
@@ -73,13 +73,29 @@ fn a_node_without_keys_is_all_right() {
 }
 
 #[test]
+fn keys_that_cannot_be_seen_are_not_taken_for_none() {
+    let mut status = status(Ok(node()));
+    status.keys = Err("cannot list data/validator/keys: Permission denied".into());
+    assert_eq!(status.advice(), None);
+    let lines = status.lines(None).join("\n");
+    assert!(
+        lines.contains("client      cannot list data/validator/keys") && !lines.contains("no keys here"),
+        "{lines}"
+    );
+    assert_eq!(status.json(None)["keys"], Value::Null);
+}
+
+#[test]
 fn the_most_urgent_is_told() {
     let told = |status: &Status| status.advice().map(|advice| (advice.text, advice.wait)).unwrap();
     let mut down = status(Err("refused".into()));
-    down.keys = 2;
-    assert!(told(&down).0.contains("the node does not answer"));
+    down.keys = Ok(2);
+    assert!(told(&down).0.contains("the node does not answer") && told(&down).0.contains("start it"));
+    // What runs is not to be started a second time.
+    down.node_process = Some(Process { memory: None });
+    assert!(told(&down).0.contains("one runs here") && !told(&down).0.contains("start it"));
     let mut no_client = status(Ok(node()));
-    no_client.keys = 2;
+    no_client.keys = Ok(2);
     assert!(told(&no_client).0.contains("validator client does not run"));
     no_client.client_process = Some(Process { memory: None });
     assert_eq!(no_client.advice(), None, "its metrics may be off");

@@ -118,6 +118,11 @@ impl Validators {
             let answer = http::json(&node.base, Question::get(&path, budget.next())).await;
             duties.extend(answer.iter().flat_map(|answer| read_duties(answer, &active, true)));
         }
+        let path = format!("/eth/v1/validator/duties/sync/{epoch}");
+        let answer = http::json(&node.base, Question::post(&path, &indices, budget.next())).await;
+        let members = answer
+            .ok()
+            .and_then(|answer| Some(answer.get("data")?.as_array()?.len()));
         duties.retain(|duty| duty.slot > slot);
         duties.sort_unstable();
         if !told {
@@ -130,9 +135,10 @@ impl Validators {
             format!("{what} of validator {} at {at} (slot {})", duty.validator, duty.slot)
         });
         let slots: Vec<u64> = duties.iter().map(|duty| duty.slot).collect();
-        self.restart = Some(restart(&slots, slot, end, node.times.slot, |slot| {
+        let restart = restart(&slots, slot, end, node.times.slot, |slot| {
             words::time(node.times.start_of(slot))
-        }));
+        });
+        self.restart = Some(restart + &of_members(members.unwrap_or(0)));
     }
 
     /// `listens`: the client has keys that do not sign yet, so that votes are missing on purpose.
@@ -145,7 +151,8 @@ impl Validators {
         }
         match &self.last {
             Some((epoch, _, away)) if !away.is_empty() && !listens => Some(act(format!(
-                "{} no vote of epoch {epoch} on the chain: the client's log has a line for each missed duty",
+                "{} no vote of epoch {epoch} on the chain: the client's log has a line for each missed duty; if it did \
+                 not run then, wait for the next epoch",
                 if away.len() == 1 {
                     format!("validator {} has", away[0])
                 } else {
@@ -320,6 +327,15 @@ fn restart(slots: &[u64], current: u64, end: u64, slot_ms: u64, time: impl Fn(u6
     "there is no gap of a minute between duties: it costs an attestation or two".into()
 }
 
+/// Who is in a sync committee signs in every slot: for such a one there is no gap.
+fn of_members(members: usize) -> String {
+    match members {
+        0 => String::new(),
+        1 => "; 1 validator is in the sync committee, and misses a message in each slot meanwhile".into(),
+        _ => format!("; {members} validators are in the sync committee, and miss a message in each slot meanwhile"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -333,6 +349,8 @@ mod tests {
         assert_eq!(told(&[]), "safe until 64");
         let every: Vec<u64> = (11..64).collect();
         assert!(told(&every).contains("no gap"));
+        assert_eq!(of_members(0), "");
+        assert!(of_members(1).contains("1 validator is in the sync committee"));
     }
 
     #[test]
@@ -365,6 +383,7 @@ mod tests {
             last: liveness(&answer, 7),
             ..Validators::default()
         };
+        assert_eq!(validators.advice(true), None, "its client listens");
         let advice = validators.advice(false).unwrap();
         assert!(
             advice.text.contains("validator 9 has no vote of epoch 7"),

@@ -140,7 +140,11 @@ impl Download {
                 Err(Failed::Broken(why)) => {
                     attempts = if progress.received > before { 1 } else { attempts + 1 };
                     if attempts >= self.limits.attempts {
-                        let why = why.context(format!("{} fails again and again", self.name));
+                        let why = why.context(format!(
+                            "{} fails again and again (is the address right, and this machine online? take another server \
+                             if that one is gone)",
+                            self.name
+                        ));
                         return Err(Failed::Broken(why));
                     }
                     tracing::warn!("{}: {why:#}; trying again", self.name);

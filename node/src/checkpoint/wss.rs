@@ -29,7 +29,7 @@ pub fn check_age(state: &State, config: &Config, epoch: Epoch) -> Result<()> {
         epoch <= of_state.saturating_add(period),
         "the newest final state here is of epoch {of_state}, and it is epoch {epoch}: after {period} epochs a chain cannot \
          be told from a forged one any more. Start again from a recent checkpoint: \
-         `wren node --resync --checkpoint-sync-url URL` (keys stay untouched)"
+         `wren node --resync --checkpoint-sync-url URL` (beside the options that it has; keys stay untouched)"
     );
     Ok(())
 }

@@ -51,10 +51,10 @@ impl JwtSecret {
                 format!("cannot read the secret {path}: name the file that the execution client wrote or was given")
             })?;
         let Some(bytes) = parse(text.trim()) else {
+            let path = file.display();
             bail!(
-                "{} is no secret: it must hold 64 hex digits (make one with `openssl rand -hex 32` and give it to both \
-                 programs)",
-                file.display()
+                "{path} is no secret: it must hold 64 hex digits (`openssl rand -hex 32 > {path}` makes one; then give this \
+                 file to both programs, and start both again)"
             );
         };
         Ok(JwtSecret(bytes))

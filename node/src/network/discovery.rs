@@ -192,8 +192,12 @@ pub async fn start(
     let sockets = sockets_of(&listen);
     discv5.start().await.map_err(|error| {
         let shown: Vec<String> = sockets.iter().map(ToString::to_string).collect();
+        let error = match error {
+            discv5::Error::Io(error) => error.to_string(),
+            other => other.to_string(),
+        };
         anyhow::anyhow!(
-            "discovery cannot listen on UDP {}: {error}; another program may have the port (--port)",
+            "discovery cannot listen on UDP {}; another program may have the port: choose another by --port: {error}",
             shown.join(" and ")
         )
     })?;

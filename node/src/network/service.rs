@@ -29,7 +29,7 @@ use crate::chain::Chain;
 use crate::clock::unix_seconds;
 use crate::light::Light;
 use crate::stop::Stop;
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Result, anyhow};
 use consensus::config::public_network;
 use consensus::ssz::Ssz;
 use consensus::types::MetaData;
@@ -217,8 +217,8 @@ async fn discover(
 /// Listens on all addresses; one that cannot be had is an error that names it.
 async fn listen(swarm: &mut Swarm<Behaviour>, shared: &Shared, options: &NetworkOptions) -> Result<()> {
     for address in options.addresses() {
-        let failed = || format!("cannot listen for peers on {address}; another program may have the port");
-        let listener = swarm.listen_on(address.clone()).with_context(failed)?;
+        let failed = |error: anyhow::Error| cannot_listen(&address, &error);
+        let listener = swarm.listen_on(address.clone()).map_err(|error| failed(error.into()))?;
         let listening = async {
             loop {
                 match swarm.select_next_some().await {
@@ -238,9 +238,30 @@ async fn listen(swarm: &mut Swarm<Behaviour>, shared: &Shared, options: &Network
             }
         };
         let listening = timeout(LISTEN_TIME, listening).await;
-        listening.unwrap_or_else(|late| Err(late.into())).with_context(failed)?;
+        listening
+            .unwrap_or_else(|late| Err(late.into()))
+            .map_err(|error| failed(error.into()))?;
     }
     Ok(())
+}
+
+/// What lies at the bottom of it, since a transport's error repeats what it holds, and the option that mends it.
+fn cannot_listen(address: &Multiaddr, error: &anyhow::Error) -> anyhow::Error {
+    let cause = error.root_cause();
+    let is_quic = address.iter().any(|part| matches!(part, Protocol::Udp(_)));
+    // A transport does not say of which kind its error is.
+    let is_ours = |ip| {
+        let bound = std::net::UdpSocket::bind((ip, 0));
+        !bound.is_err_and(|error| error.kind() == std::io::ErrorKind::AddrNotAvailable)
+    };
+    let remedy = if !ip_of(address).is_none_or(is_ours) {
+        "this machine has no such address: choose another by --listen-address"
+    } else if is_quic {
+        "another program may have the port: choose another by --quic-port"
+    } else {
+        "another program may have the port: choose another by --port"
+    };
+    anyhow!("cannot listen for peers on {address}; {remedy}: {cause}")
 }
 
 struct Service {

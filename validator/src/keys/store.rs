@@ -12,6 +12,7 @@ use consensus::types::BLSPubkey;
 use crypto::bls::SecretKey;
 use crypto::derive::SecretBytes;
 use crypto::keystore::{Keystore, NewKdf};
+use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
@@ -108,15 +109,28 @@ impl KeyStore {
 
     /// What to do where the local secret is gone, as commands that can be typed as they stand.
     pub fn secret_is_missing(&self) -> String {
-        let (keys, datadir) = (self.keys_folder(), self.folder.parent().unwrap_or(Path::new(".")));
+        let keys = self.keys_folder();
         format!(
-            "{} is missing, and nothing else opens the keys in {keys}: restore it. If it is lost, `wren slashing export \
-             --output history.json --datadir {}`, `mv {keys} {keys}.lost`, and import the keystores again with \
-             `--slashing-history history.json`",
+            "{} is missing, and nothing else opens the keys in {}: restore it. If it is lost, {}",
             self.secret_path().display(),
-            datadir.display(),
-            keys = keys.display(),
+            keys.display(),
+            self.import_again(&[&keys], "lost"),
         )
+    }
+
+    /// The commands that put away what is of no use any more, and have keystores come in with the history of their keys:
+    /// without it they would wait for epochs, since nobody vouches for them.
+    fn import_again(&self, paths: &[&Path], ending: &str) -> String {
+        let datadir = self.folder.parent().unwrap_or(Path::new("."));
+        let mut commands = format!(
+            "`wren slashing export --output history.json --datadir {}`, ",
+            datadir.display()
+        );
+        for path in paths {
+            let path = path.display();
+            let _ = write!(commands, "`mv {path} {path}.{ending}`, "); // writing to a String cannot fail
+        }
+        commands + "and import the keystores again with `--slashing-history history.json`"
     }
 
     /// Opens the store: reads the local secret once for any number of keys.
@@ -131,6 +145,13 @@ impl KeyStore {
         })
     }
 
+    /// Opens each of these keys, as the client does when it starts. The error names the first that does not open, and
+    /// what to do.
+    pub fn check(&self, keys: &[BLSPubkey]) -> Result<()> {
+        let unlocked = self.unlock()?;
+        keys.iter().try_for_each(|key| unlocked.load(key).map(drop))
+    }
+
     fn read_secret(&self) -> Result<Zeroizing<String>> {
         let path = self.secret_path();
         files::check_private(&path)?;
@@ -138,8 +159,9 @@ impl KeyStore {
         let text = std::str::from_utf8(&bytes).unwrap_or("").trim();
         if text.len() != SECRET_DIGITS || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             bail!(
-                "{} is damaged: it must hold {SECRET_DIGITS} hex digits. Restore it, or import the keystores again",
-                path.display()
+                "{} is damaged: it must hold {SECRET_DIGITS} hex digits. Restore it. If there is no copy, {}",
+                path.display(),
+                self.import_again(&[&path, &self.keys_folder()], "damaged")
             );
         }
         Ok(Zeroizing::new(text.to_owned()))
@@ -174,8 +196,8 @@ impl Unlocked<'_> {
     /// The same, with what else its file says.
     pub(crate) fn load_with_description(&self, key: &BLSPubkey) -> Result<Candidate> {
         let path = self.store.key_path(key);
+        files::check_private(&path)?;
         let opened = || -> Result<Candidate> {
-            files::check_private(&path)?;
             let keystore = Keystore::from_json(&files::read_limited(&path, MAX_KEY_FILE)?)?;
             if keystore.pubkey() != Some(&key.0) {
                 bail!("it is not the key of its name");
@@ -187,8 +209,11 @@ impl Unlocked<'_> {
             })
         };
         opened().with_context(|| {
-            let path = path.display();
-            format!("cannot open {path} with the local secret; restore it, or remove it and import its keystore again")
+            format!(
+                "cannot open {} with the local secret; restore it. If there is no copy, {}",
+                path.display(),
+                self.store.import_again(&[&path], "damaged")
+            )
         })
     }
 
