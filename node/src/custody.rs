@@ -207,7 +207,7 @@ impl Custody {
     /// Spec: fulu/p2p-interface.md, "Status v2".
     pub fn earliest_available_slot(&self, storage: &Storage, current_slot: Slot) -> storage::Result<Slot> {
         let slots_per_epoch = consensus::preset::SLOTS_PER_EPOCH;
-        let blocks = storage.oldest_block()?.unwrap_or(0).max(storage.pruned_blocks_below());
+        let blocks = earliest_block(storage)?;
         let sidecars = storage.oldest_column()?.unwrap_or(0).max(self.held().since);
         let epochs = self.config.min_epochs_for_data_column_sidecars_requests;
         let window = current_slot.saturating_sub(epochs.saturating_mul(slots_per_epoch));
@@ -216,6 +216,11 @@ impl Custody {
         let missing = sidecars > window.max(fulu);
         Ok(if missing { blocks.max(sidecars) } else { blocks })
     }
+}
+
+/// The slot from which on blocks are here, whatever there is of their sidecars.
+pub fn earliest_block(storage: &Storage) -> storage::Result<Slot> {
+    Ok(storage.oldest_block()?.unwrap_or(0).max(storage.pruned_blocks_below()))
 }
 
 #[cfg(test)]

@@ -255,6 +255,12 @@ impl Shared {
         earliest.unwrap_or(current)
     }
 
+    /// The first slot of which this node has the block, whatever there is of its sidecars.
+    pub(crate) fn earliest_block(&self) -> Slot {
+        let earliest = crate::custody::earliest_block(&self.storage);
+        earliest.unwrap_or_else(|_| self.chain.clock().slot().unwrap_or(0))
+    }
+
     /// A place for a request of ours to a peer: waits while two are under way.
     pub(crate) async fn our_place(&self, peer: PeerId, protocol: Protocol) -> Result<Place, super::peer::RequestError> {
         use super::peer::RequestError;

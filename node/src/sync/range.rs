@@ -98,6 +98,8 @@ struct Batch {
     attempts: Vec<(PeerId, Answer)>,
     /// The blocks of the last import.
     roots: Vec<Root>,
+    /// Whether a peer says that it has all of these slots; otherwise peers were asked that say the contrary.
+    is_claimed: bool,
 }
 
 /// A chain that is being loaded.
@@ -362,10 +364,14 @@ impl Range {
 
     fn give_up_where_hopeless(&mut self, start: Slot) {
         let Some(loading) = &self.loading else { return };
-        let attempts = loading.batches.get(&start).map_or(0, |batch| batch.attempts.len());
-        if attempts < ATTEMPTS_MAX {
+        let Some(batch) = loading
+            .batches
+            .get(&start)
+            .filter(|batch| batch.attempts.len() >= ATTEMPTS_MAX)
+        else {
             return;
-        }
+        };
+        let is_claimed = batch.is_claimed;
         let root = loading.target.root;
         tracing::debug!(%root, start, "a chain that peers are on cannot be had; it is given up");
         if self.failed.len() >= FAILED_MAX {
@@ -373,6 +379,9 @@ impl Range {
         }
         self.failed.push_back(root);
         let claimed = self.loading.take().map(|loading| loading.peers).unwrap_or_default();
+        if !is_claimed {
+            return;
+        }
         let why = "it does not give the chain that it says it is on";
         self.blames
             .extend(claimed.into_iter().map(|peer| (peer, Offence::Unreliable(why))));
@@ -443,16 +452,16 @@ impl Loading {
             let attempts = self.batches.get(&start).map(|batch| &batch.attempts);
             attempts.is_some_and(|attempts| attempts.iter().any(|(of, _)| *of == peer.id))
         };
-        let able = |peer: &&PeerView| {
-            self.peers.contains(&peer.id) && peer.status.earliest_available_slot <= start && load(&peer.id) == 0
-        };
+        let of_chain = |peer: &&PeerView| self.peers.contains(&peer.id);
+        let claims = |peer: &PeerView| peer.status.earliest_available_slot <= start;
+        // Before its earliest slot a peer may lack sidecars alone, as one whose custody grew. Where nobody claims to have
+        // all, its blocks are asked for, and none is blamed.
+        let is_claimed = peers.iter().filter(of_chain).any(claims);
+        let candidate = |peer: &&PeerView| of_chain(peer) && (claims(peer) || !is_claimed);
+        let able = |peer: &&PeerView| candidate(peer) && load(&peer.id) == 0;
         let fresh = peers.iter().filter(able).filter(|peer| !tried(peer));
         // Only when everybody has had a turn is anybody asked again.
-        let all_tried = || {
-            self.peers
-                .iter()
-                .all(|id| peers.iter().any(|peer| peer.id == *id && tried(peer)))
-        };
+        let all_tried = || peers.iter().filter(candidate).all(&tried);
         let peer = match best(fresh, &load) {
             Some(peer) => peer,
             None if all_tried() => best(peers.iter().filter(able), &load)?,
@@ -463,7 +472,9 @@ impl Loading {
             state: State::Wanted,
             attempts: Vec::new(),
             roots: Vec::new(),
+            is_claimed,
         });
+        batch.is_claimed = is_claimed;
         batch.state = State::Loading(peer);
         self.next = self.next.max(start + count);
         Some((start, count, peer))
@@ -536,6 +547,26 @@ mod tests {
         run.go(|_, start, count| Some(blocks(start, count)));
         assert_eq!(run.tip, 30);
         assert!(run.asked.iter().all(|(_, id)| *id == good.id));
+    }
+
+    #[test]
+    fn who_lacks_sidecars_alone_is_asked_where_nobody_has_all() {
+        let (mut grown, whole) = (peer(20), peer(30));
+        grown.status.earliest_available_slot = 8;
+        let mut run = Run::new(vec![grown.clone()]);
+        run.go(|_, start, count| Some(blocks(start, count)));
+        assert_eq!(run.tip, 20);
+        let mut run = Run::new(vec![grown.clone(), whole.clone()]);
+        run.go(|_, start, count| Some(blocks(start, count)));
+        assert_eq!(run.tip, 30);
+        assert!(run.asked.iter().all(|(_, id)| *id == whole.id));
+        let mut run = Run::new(vec![grown]);
+        run.go(|_, _, _| None);
+        assert_eq!(
+            (run.tip, run.range.blames.len()),
+            (0, 0),
+            "it never claimed to have them"
+        );
     }
 
     #[test]

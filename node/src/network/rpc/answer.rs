@@ -54,12 +54,12 @@ pub(crate) enum Plan {
     },
 }
 
-/// Whether a range begins with what this node has not.
-fn check_range(shared: &Shared, start: Slot, count: u64) -> Result<Range<Slot>, Refusal> {
+/// Whether a range begins with what this node has not: its first block or, where sidecars are asked for, their first slot.
+fn check_range(earliest: Slot, start: Slot, count: u64) -> Result<Range<Slot>, Refusal> {
     if count == 0 {
         return Err((Code::InvalidRequest, "the count is zero"));
     }
-    if start < shared.earliest_slot() {
+    if start < earliest {
         return Err((Code::ResourceUnavailable, "the range begins before what is kept here"));
     }
     // Genesis is a block that nobody has signed.
@@ -101,7 +101,7 @@ pub(crate) async fn plan(shared: &Arc<Shared>, id: ProtocolId, ssz: &[u8]) -> Re
             } else {
                 request.count.min(1)
             };
-            let blocks = range(shared, request.start_slot, count.min(most)).await?;
+            let blocks = range(shared, shared.earliest_block(), request.start_slot, count.min(most)).await?;
             let roots = blocks.into_iter().map(|(_, root)| root).collect();
             Ok(Plan::Blocks { roots, strict: true })
         }
@@ -124,7 +124,13 @@ pub(crate) async fn plan(shared: &Arc<Shared>, id: ProtocolId, ssz: &[u8]) -> Re
         Protocol::BlobSidecarsByRange => {
             let request = BlobSidecarsByRange::decode(ssz, fork).map_err(|_| malformed)?;
             let most = shared.config().max_request_blocks_deneb;
-            let blocks = range(shared, request.start_slot, request.count.min(most)).await?;
+            let blocks = range(
+                shared,
+                shared.earliest_slot(),
+                request.start_slot,
+                request.count.min(most),
+            )
+            .await?;
             // There are fewer blobs in a block than in any schedule; what is not there is skipped.
             let all: Arc<[u64]> = (0..shared.config().max_blobs_per_block_electra).collect();
             Ok(sidecars(Sidecar::Blob, blocks, &all))
@@ -143,7 +149,13 @@ pub(crate) async fn plan(shared: &Arc<Shared>, id: ProtocolId, ssz: &[u8]) -> Re
         Protocol::DataColumnSidecarsByRange => {
             let request = DataColumnSidecarsByRange::decode(ssz, Fork::Fulu).map_err(|_| malformed)?;
             let most = shared.config().max_request_blocks_deneb;
-            let blocks = range(shared, request.start_slot, request.count.min(most)).await?;
+            let blocks = range(
+                shared,
+                shared.earliest_slot(),
+                request.start_slot,
+                request.count.min(most),
+            )
+            .await?;
             let mut columns = request.columns;
             columns.sort_unstable();
             columns.dedup();
@@ -173,8 +185,13 @@ fn sidecars(kind: Sidecar, blocks: VecDeque<(Slot, Root)>, indices: &Arc<[u64]>)
     }
 }
 
-async fn range(shared: &Arc<Shared>, start: Slot, count: u64) -> Result<VecDeque<(Slot, Root)>, Refusal> {
-    let slots = check_range(shared, start, count)?;
+async fn range(
+    shared: &Arc<Shared>,
+    earliest: Slot,
+    start: Slot,
+    count: u64,
+) -> Result<VecDeque<(Slot, Root)>, Refusal> {
+    let slots = check_range(earliest, start, count)?;
     let snapshot = shared.chain.snapshot();
     let found = shared.read(move |storage| canonical(&snapshot, storage, &slots)).await;
     found.ok_or((Code::ServerError, "the database cannot be read"))
