@@ -11,8 +11,8 @@ use std::path::Path;
 const MAINNET: u64 = 1;
 /// Where it is kept that the sentence was typed.
 const FILE: &str = "accepted-mainnet";
-const SENTENCE: &str = "I accept the risk on mainnet";
-const WHAT: &str = "\
+pub(crate) const SENTENCE: &str = "I accept the risk on mainnet";
+pub(crate) const WHAT: &str = "\
 Wren has not run on a public network, and nobody has audited it. A fault in it can cost your validators what they would
 have earned, and a part of their ETH. Hoodi is a network where nothing is lost.";
 
@@ -23,8 +23,7 @@ pub(crate) fn accept(config: &Config, folder: &Path) -> Result<(), Failure> {
 }
 
 fn accept_by(config: &Config, folder: &Path, ask: impl FnOnce() -> Result<(), Failure>) -> Result<(), Failure> {
-    let file = folder.join(FILE);
-    if config.deposit_chain_id != MAINNET || !folder.exists() || file.exists() {
+    if !is_due(config, folder) || !folder.exists() {
         return Ok(());
     }
     ask().map_err(|refused| Failure {
@@ -35,6 +34,17 @@ fn accept_by(config: &Config, folder: &Path, ask: impl FnOnce() -> Result<(), Fa
         ),
         ..refused
     })?;
+    keep(folder)
+}
+
+/// Whether signing with the keys of this folder is still to be accepted.
+pub(crate) fn is_due(config: &Config, folder: &Path) -> bool {
+    config.deposit_chain_id == MAINNET && !folder.join(FILE).exists()
+}
+
+/// Keeps in the client's folder that it was accepted.
+pub(crate) fn keep(folder: &Path) -> Result<(), Failure> {
+    let file = folder.join(FILE);
     let mut options = OpenOptions::new();
     let made = options.write(true).create_new(true).mode(0o600).open(&file);
     made.and_then(|made| made.sync_all())

@@ -9,9 +9,9 @@ mod keys;
 mod launch;
 mod owner;
 
-use crate::doctor::{Line, Mark, Network};
+use crate::doctor::{Line, Mark, Network, bad};
 use crate::exit::{self, Failure};
-use crate::{settings, terminal, words};
+use crate::{mainnet, settings, terminal, words};
 use clap::{Args as ClapArgs, CommandFactory};
 use owner::Owner;
 use std::path::{Path, PathBuf};
@@ -26,7 +26,14 @@ const PACKAGE_DATADIR: &str = "/var/lib/wren";
 const ATTEMPTS: usize = 5;
 
 /// What an answer may say beside settings.
-const OF_SETUP: [&str; 5] = ["keystores", "password-file", "new-keys", "slashing-history", "start"];
+const OF_SETUP: [&str; 6] = [
+    "keystores",
+    "password-file",
+    "new-keys",
+    "slashing-history",
+    "start",
+    "accept-mainnet",
+];
 
 const EXAMPLES: &str = "\
 Examples:
@@ -45,6 +52,7 @@ A file of answers has the names of the settings, and those of the keys:
   password-file = \"password.txt\"      # asked for if it is left out
   new-keys = true                      # or: slashing-history = \"history.json\"
   start = true                         # false: write and take in, start nothing
+  accept-mainnet = \"…\"                 # on mainnet alone, once: the sentence that is asked for
 
 Tables [node] and [validator] in it are taken over as they stand: `tls-ca` in [node] names the certificates (PEM) of
 authorities to trust for the checkpoint's server beside the usual ones. Paths are seen from where the command runs. What is left
@@ -114,6 +122,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
     setup.begin(root)?;
     setup.ask_all()?;
     let coming = setup.keys()?;
+    let accepted = setup.accept_mainnet(coming.is_some())?;
     if setup.wrong > 0 {
         println!(
             "{} to mend; nothing was changed. Then run this again.",
@@ -121,7 +130,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
         );
         return Ok(ExitCode::from(exit::ATTENTION));
     }
-    setup.finish(&before, coming)
+    setup.finish(&before, coming, accepted)
 }
 
 impl Setup {
@@ -232,8 +241,34 @@ impl Setup {
         Ok(())
     }
 
+    /// On mainnet a typed sentence accepts, once, what signing there means: the client's service could not ask. Whether
+    /// that was done now.
+    fn accept_mainnet(&mut self, coming: bool) -> Result<bool, Failure> {
+        let folder = self.datadir().join("validator");
+        let network = self.network.as_ref();
+        let due = network.is_some_and(|network| mainnet::is_due(&network.config, &folder));
+        if !due || self.wrong > 0 || !(coming || self.has_keys()) {
+            return Ok(false);
+        }
+        if self.answers.is_none() {
+            terminal::confirm(&format!("\n{}", mainnet::WHAT), mainnet::SENTENCE, false)?;
+            return Ok(true);
+        }
+        if self.answer("accept-mainnet").as_deref() == Some(mainnet::SENTENCE) {
+            return Ok(true);
+        }
+        let (what, sentence) = (mainnet::WHAT.replace('\n', " "), mainnet::SENTENCE);
+        let line = bad(
+            "mainnet",
+            format!("{what} If that is what you want, answer accept-mainnet = \"{sentence}\""),
+        );
+        println!("{line}");
+        self.wrong += 1;
+        Ok(false)
+    }
+
     /// Writes, takes in, starts.
-    fn finish(self, before: &DocumentMut, coming: Option<keys::Coming>) -> Result<ExitCode, Failure> {
+    fn finish(self, before: &DocumentMut, coming: Option<keys::Coming>, accepted: bool) -> Result<ExitCode, Failure> {
         let changed = self.settings.to_string() != before.to_string();
         let start = self.answer_is_on("start") != Some(false);
         if self.answers.is_none() {
@@ -254,6 +289,10 @@ impl Setup {
         let took_in = coming.is_some();
         if let Some(coming) = coming {
             self.take_in(&coming)?;
+        }
+        if accepted {
+            let folder = self.datadir().join("validator");
+            owner::as_owner(self.owner.as_ref(), || mainnet::keep(&folder))??;
         }
         launch::start(&self, start, changed, took_in)
     }

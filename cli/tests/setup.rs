@@ -410,6 +410,28 @@ fn a_public_network_needs_a_fee_recipient_and_a_checkpoint() {
     );
 }
 
+/// A service cannot ask for the sentence that mainnet wants, so this does.
+#[test]
+fn signing_on_mainnet_is_accepted_once() {
+    let place = Place::new("setup-mainnet");
+    let config = place.path("net/config.yaml");
+    let text = fs::read_to_string(&config).unwrap();
+    let theirs = text.lines().find(|line| line.starts_with("DEPOSIT_CHAIN_ID:")).unwrap();
+    fs::write(&config, text.replace(theirs, "DEPOSIT_CHAIN_ID: 1")).unwrap();
+    let _engine = place.engine();
+    let answers = [place.answers(), place.keys()].concat();
+    place.refuses(
+        &answers,
+        &["mainnet", "accept-mainnet = \"I accept the risk on mainnet\""],
+    );
+    place.refuses(&format!("{answers}accept-mainnet = \"yes\"\n"), &["mainnet"]);
+    let accepted = format!("{answers}accept-mainnet = \"I accept the risk on mainnet\"\n");
+    place.stands(&accepted);
+    assert!(fs::exists(place.path("data/validator/accepted-mainnet")).unwrap());
+    assert!(!place.written().contains("accept"), "{}", place.written());
+    place.stands(&answers);
+}
+
 /// Keys that sign in another client do not come in; with that stopped and their history they do.
 #[cfg(feature = "minimal")]
 #[test]

@@ -40,7 +40,7 @@ pub(super) fn start(setup: &Setup, wanted: bool, changed: bool, took_in: bool) -
 }
 
 impl Setup {
-    fn has_keys(&self) -> bool {
+    pub(super) fn has_keys(&self) -> bool {
         let keys = self.datadir().join("validator").join("keys");
         std::fs::read_dir(keys).is_ok_and(|mut entries| entries.next().is_some())
     }
