@@ -69,7 +69,8 @@ impl Client {
         }
         if self.keys_enabled == 0 {
             return Some(act(
-                "no key may sign: `wren keys list` says why, `wren keys import` brings keys",
+                "no key may sign: `wren keys list` says why and `wren keys import` brings keys, each with the client's \
+                 --datadir and as the user whom that belongs to",
             ));
         }
         if self.nodes_ready == 0 {
