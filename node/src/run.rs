@@ -10,7 +10,7 @@ use crate::clock::{Clock, ClockWatch, Sources};
 use crate::custody::Custody;
 use crate::disk::{self, Disk};
 use crate::driver::{self, EngineDriver};
-use crate::execution::Engine;
+use crate::execution::{Engine, fitness};
 use crate::forks;
 use crate::keys;
 use crate::light::Light;
@@ -244,6 +244,12 @@ pub async fn start_within(parts: Parts, memory: Memory, stop: Stop) -> Result<Ru
         tokio::spawn(pressure::watch(chain.clone(), granted, stop.clone()));
     }
     tokio::spawn(room::watch(parts.storage.clone(), chain.clock, stop.clone()));
+    tokio::spawn(fitness::watch(
+        Arc::clone(&engine),
+        Arc::clone(&parts.config),
+        chain.clock,
+        stop.clone(),
+    ));
     tokio::spawn(tick(chain.clone(), Arc::clone(&producer), stop.clone()));
     Ok(Running {
         light: Arc::new(Light::new(chain.clone(), parts.storage.clone())),

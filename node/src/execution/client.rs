@@ -344,6 +344,12 @@ impl HttpEngine {
         Ok(found)
     }
 
+    /// The chain of the first client that answers. Spec: `eth_chainId`.
+    pub(crate) async fn chain_id(&self) -> Result<u64, EngineError> {
+        let call = short("eth_chainId", json!([]));
+        self.ask(&call, json::number, |_| true).await.map(|(_, chain)| chain)
+    }
+
     /// The methods of the first client that answers. Spec: common.md, `engine_exchangeCapabilities`.
     pub(crate) async fn exchange_capabilities(&self) -> Result<Vec<String>, EngineError> {
         let call = short("engine_exchangeCapabilities", json!([CAPABILITIES]));

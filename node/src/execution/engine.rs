@@ -143,6 +143,14 @@ impl Engine {
         Ok(missing)
     }
 
+    /// The chain that the engine is on; `None` for the dev engine, which is on the network's by itself. Spec: `eth_chainId`.
+    pub async fn chain_id(&self) -> Result<Option<u64>, EngineError> {
+        match self {
+            Engine::Http(http) => http.chain_id().await.map(Some),
+            Engine::Dev(_) => Ok(None),
+        }
+    }
+
     /// Who the engine is, told who asks. Spec: identification.md, `engine_getClientVersionV1`.
     pub async fn client_version(&self, ours: &ClientVersion) -> Result<Vec<ClientVersion>, EngineError> {
         match self {

@@ -3,6 +3,7 @@
 mod client;
 pub mod dev;
 pub mod engine;
+pub(crate) mod fitness;
 pub mod header;
 mod http;
 mod json;
