@@ -405,7 +405,8 @@ fn the_guide_to_moving_works() {
         .split("## Exit")
         .next()
         .unwrap();
-    let lines: Vec<&str> = guide.lines().filter_map(|line| line.strip_prefix("       ")).collect();
+    let lines = guide.lines().filter_map(|line| line.strip_prefix("       "));
+    let lines: Vec<&str> = lines.filter_map(|line| line.strip_prefix("sudo -u wren ")).collect();
     assert_eq!(lines.len(), 3, "{lines:?}");
     let entry = fs::read_dir(scratch.path("data/validator/keys"))
         .unwrap()
@@ -413,24 +414,24 @@ fn the_guide_to_moving_works() {
         .unwrap();
     let key = entry.unwrap().file_name().into_string().unwrap();
     let key = key.trim_end_matches(".json");
-    for (at, line) in lines.iter().enumerate() {
-        let data = if at < 2 { "data" } else { "new" };
-        let line = line
-            .replace("PUBKEY", key)
-            .replace("hoodi", "net")
-            .replace("/var/lib/wren", data);
-        let typed = match at {
-            0 => "stop and export\\ncorrect horse\\ncorrect horse\\n",
-            _ => "correct horse\\n",
-        };
+    let run = |line: &str, typed: &str| {
         let script = format!("{} && printf '{typed}' | {line}", shell_alias(&scratch));
         let output = std::process::Command::new("sh").arg("-c").arg(script).output().unwrap();
         let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{line}: {said}");
-        if at == 2 {
-            assert!(said.contains("signs from the client's next start on"), "{said}");
-        }
-    }
+        said.into_owned()
+    };
+    let typed = ["", "stop and export\\ncorrect horse\\ncorrect horse\\n", ""];
+    let said: Vec<String> = lines
+        .iter()
+        .zip(typed)
+        .map(|(line, typed)| run(&line.replace("PUBKEY", key).replace("/var/lib/wren", "data"), typed))
+        .collect();
+    assert!(said[0].contains(key), "{said:?}");
+    // What `wren setup` does with the two things that it is given on the new machine.
+    let line = "wren keys import data/moved --slashing-history data/moved/history.json --network net --datadir new";
+    let taken = run(line, "correct horse\\n");
+    assert!(taken.contains("signs from the client's next start on"), "{taken}");
     // What was moved does not sign where it was.
     let listed = wren(
         &[
