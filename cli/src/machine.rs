@@ -118,14 +118,19 @@ pub(crate) fn holds_port(command: &str, port: u16, udp: bool) -> bool {
         .map(|number| format!("socket:[{number}]"))
         .collect();
     processes(command).iter().any(|(process, _)| {
-        let Ok(files) = fs::read_dir(format!("/proc/{process}/fd")) else {
-            return true;
+        // With users of its own (`PrivateUsers` of the units) a process shows its files' names and not what they are. One
+        // that is ending shows neither, and holds nothing any more.
+        let denied = |error: &std::io::Error| {
+            let line = || fs::read(format!("/proc/{process}/cmdline"));
+            error.kind() == std::io::ErrorKind::PermissionDenied && line().is_ok_and(|line| !line.is_empty())
         };
-        files.flatten().any(|file| match fs::read_link(file.path()) {
-            Ok(target) => sockets.iter().any(|socket| target.as_os_str() == socket.as_str()),
-            // With users of its own (`PrivateUsers` of the units) a process shows its files' names and not what they are.
-            Err(error) => error.kind() == std::io::ErrorKind::PermissionDenied,
-        })
+        match fs::read_dir(format!("/proc/{process}/fd")) {
+            Ok(files) => files.flatten().any(|file| match fs::read_link(file.path()) {
+                Ok(target) => sockets.iter().any(|socket| target.as_os_str() == socket.as_str()),
+                Err(error) => denied(&error),
+            }),
+            Err(error) => denied(&error),
+        }
     })
 }
 
