@@ -15,7 +15,7 @@ const AGAIN: Duration = Duration::from_hours(1);
 /// The same where it has not answered yet: it starts beside the node, and takes a while.
 const SOON: Duration = Duration::from_secs(12);
 
-/// Asks until the node stops, and tells what is wrong: once, and again when it is another thing or the hour is over.
+/// Asks until the node stops, and tells what is wrong each time: it keeps the node from its work.
 pub(crate) async fn watch(engine: Arc<Engine>, config: Arc<Config>, clock: Clock, stop: Stop) {
     loop {
         let found = misfits(&engine, &config, clock.epoch().unwrap_or(0)).await;
